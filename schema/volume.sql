@@ -1,0 +1,19 @@
+-- One row that says what this volume is. Changed by every commit (sequence, next_ino), so that a
+-- commit is recognisable and a redo log can be matched to it.
+CREATE TABLE volume (
+  id              INTEGER PRIMARY KEY CHECK (id = 1),
+  uuid            TEXT    NOT NULL,              -- same as in the device header
+  version         INTEGER NOT NULL,              -- format version, minor; the major one is user_version
+  block_size      INTEGER NOT NULL CHECK (block_size BETWEEN 4096 AND 2097152),
+  device_blocks   INTEGER NOT NULL,              -- length of the device, in blocks
+  first_block     INTEGER NOT NULL,              -- first block that may hold file data (the header is before it)
+  next_ino        INTEGER NOT NULL,              -- inode numbers are never used twice
+  next_lease      INTEGER NOT NULL,              -- lease ids are never used twice
+  sequence        INTEGER NOT NULL,              -- of the last commit
+  epoch           INTEGER NOT NULL,              -- mounts so far (leases.md: epoch)
+  clean           INTEGER NOT NULL CHECK (clean IN (0, 1)),
+  boot_id         TEXT    NOT NULL,              -- boot of the host during the last mount: tells a dead daemon from a dead host
+  features        TEXT    NOT NULL DEFAULT '[]', -- incompatible features, a JSON list of names
+  created_s       INTEGER NOT NULL,
+  label           TEXT    NOT NULL DEFAULT ''
+) STRICT;
