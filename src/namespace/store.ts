@@ -1,0 +1,34 @@
+/**
+ * What the namespace asks of the volume: prepared statements and the group commit. `Volume` satisfies it; the
+ * narrow shape keeps this folder testable over any SQLite connection.
+ */
+
+/** What SQLite takes and gives. Integers are JS numbers below 2^53. */
+export type Value = number | string | Uint8Array | null;
+
+/** A prepared SELECT; rows are arrays in the order of the columns. */
+export interface Query {
+  /** First row, or undefined. */
+  get(...args: Value[]): unknown;
+  all(...args: Value[]): unknown[];
+}
+
+/** A prepared change. `run` answers the number of changed rows. */
+export interface Mutation {
+  run(...args: Value[]): number;
+}
+
+export interface Store {
+  readonly database: {
+    query(sql: string): Query;
+    mutation(sql: string): Mutation;
+  };
+  readonly commits: {
+    /** Something changes in memory that must reach the next commit. */
+    touch(): void;
+    /** `fn` runs right before COMMIT: the owner of write-behind state puts it into SQL there. */
+    onFlush(fn: () => void): void;
+  };
+  /** Bytes. */
+  readonly blockSize: number;
+}
