@@ -1,0 +1,387 @@
+/**
+ * The mount options: ONE table, from which come the parser, `layoutfs mount --help`, docs/mount-options.md and its test.
+ *
+ * Times are seconds with a fraction allowed; `inf` where the table says so. What fstab(5) and mount(8) add for their own
+ * use (`noauto`, `_netdev`, `user`, `x-*`, `defaults` …) is accepted and ignored, because mount(8) passes it on.
+ */
+
+export type OptionType = 'flag' | 'seconds' | 'count' | 'word' | 'text';
+
+export interface MountOptions {
+  readOnly: boolean;
+  allowOther: boolean;
+  defaultPermissions: boolean;
+  nosuid: boolean;
+  nodev: boolean;
+  noexec: boolean;
+  sync: boolean;
+  dirsync: boolean;
+  atime: 'relatime' | 'noatime' | 'strictatime';
+  /** Name of the control directory in the root; undefined with `ctl=none`. */
+  ctl: string | undefined;
+  /** Seconds between group commits at most. */
+  commit: number;
+  errors: 'remount-ro' | 'exit' | 'continue';
+  /** Inodes that may exist at most; 0 = no limit but space. */
+  maxInodes: number;
+  entryTimeout: number;
+  attrTimeout: number;
+  negativeTimeout: number;
+  /** Lease timers, seconds (leases.md section 8). */
+  breakTime: number;
+  breakMax: number;
+  patience: number;
+  grace: number;
+  odpAck: number;
+  namedPeriod: number;
+  fenceRetry: number;
+  fenceRetryMax: number;
+  tombstone: number;
+  policy: 'strict' | 'map-direct-v7' | 'chinner-2019';
+  expired: 'quarantine' | 'hold';
+  onExpire: 'relocate' | 'kill' | 'none';
+  fenceCommand: string | undefined;
+  /** The verb `inject` works: for tests. */
+  inject: boolean;
+  trace: boolean;
+  debug: boolean;
+  /** File that takes the daemon's messages when it runs in the background; undefined with `log=none`. */
+  log: string | undefined;
+  /** What `mount` and `df` show as the source; undefined: the image's path. */
+  fsname: string | undefined;
+  /** mount(8) asked for a change of a live mount. */
+  remount: boolean;
+}
+
+export interface OptionRow {
+  /** As written after -o, without the `=`. */
+  name: string;
+  type: OptionType;
+  /** Field of MountOptions it sets. */
+  field: keyof MountOptions;
+  /** Of a flag: what it sets (default true). */
+  sets?: MountOptions[keyof MountOptions];
+  /** Of a word: the words allowed. */
+  words?: readonly string[];
+  min?: number;
+  max?: number;
+  /** `inf` is allowed. */
+  infinite?: boolean;
+  /** The word `none` gives undefined. */
+  none?: boolean;
+  help: string;
+}
+
+export function defaultMountOptions(root = process.getuid?.() === 0): MountOptions {
+  return {
+    readOnly: false,
+    allowOther: root,
+    defaultPermissions: true,
+    nosuid: !root,
+    nodev: !root,
+    noexec: false,
+    sync: false,
+    dirsync: false,
+    atime: 'relatime',
+    ctl: '.layout',
+    commit: 1,
+    errors: 'remount-ro',
+    maxInodes: 0,
+    entryTimeout: 86_400,
+    attrTimeout: 86_400,
+    negativeTimeout: 86_400,
+    breakTime: 45,
+    breakMax: 300,
+    patience: 60,
+    grace: 90,
+    odpAck: 2,
+    namedPeriod: 30,
+    fenceRetry: 1,
+    fenceRetryMax: 180,
+    tombstone: 600,
+    policy: 'strict',
+    expired: 'quarantine',
+    onExpire: 'relocate',
+    fenceCommand: undefined,
+    inject: false,
+    trace: false,
+    debug: false,
+    log: undefined,
+    fsname: undefined,
+    remount: false,
+  };
+}
+
+const DAY = 86_400;
+
+export const OPTIONS: readonly OptionRow[] = [
+  { name: 'ro', type: 'flag', field: 'readOnly', help: 'mount read-only' },
+  { name: 'rw', type: 'flag', field: 'readOnly', sets: false, help: 'mount read-write' },
+  { name: 'allow_other', type: 'flag', field: 'allowOther', help: 'let other users in (on when root mounts)' },
+  { name: 'noallow_other', type: 'flag', field: 'allowOther', sets: false, help: 'only the mounting user gets in' },
+  { name: 'default_permissions', type: 'flag', field: 'defaultPermissions', help: 'the kernel checks permissions' },
+  { name: 'nosuid', type: 'flag', field: 'nosuid', help: 'ignore set-user-id bits' },
+  { name: 'suid', type: 'flag', field: 'nosuid', sets: false, help: 'honour set-user-id bits' },
+  { name: 'nodev', type: 'flag', field: 'nodev', help: 'ignore device nodes' },
+  { name: 'dev', type: 'flag', field: 'nodev', sets: false, help: 'honour device nodes' },
+  { name: 'noexec', type: 'flag', field: 'noexec', help: 'nothing may be executed' },
+  { name: 'exec', type: 'flag', field: 'noexec', sets: false, help: 'files may be executed' },
+  { name: 'sync', type: 'flag', field: 'sync', help: 'every write is durable before it returns' },
+  {
+    name: 'async',
+    type: 'flag',
+    field: 'sync',
+    sets: false,
+    help: 'writes become durable at fsync or the group commit',
+  },
+  { name: 'dirsync', type: 'flag', field: 'dirsync', help: 'every change of a directory is durable before it returns' },
+  { name: 'relatime', type: 'flag', field: 'atime', sets: 'relatime', help: 'access times as relatime' },
+  { name: 'noatime', type: 'flag', field: 'atime', sets: 'noatime', help: 'access times are never updated' },
+  { name: 'strictatime', type: 'flag', field: 'atime', sets: 'strictatime', help: 'access times are always updated' },
+  { name: 'ctl', type: 'text', field: 'ctl', none: true, help: 'name of the control directory; none: there is none' },
+  { name: 'commit', type: 'seconds', field: 'commit', min: 0.01, max: 300, help: 'group commit at most so much later' },
+  {
+    name: 'errors',
+    type: 'word',
+    field: 'errors',
+    words: ['remount-ro', 'exit', 'continue'],
+    help: 'what to do when the metadata can not be written',
+  },
+  { name: 'max_inodes', type: 'count', field: 'maxInodes', min: 0, help: 'inodes at most; 0: as many as fit' },
+  {
+    name: 'entry_timeout',
+    type: 'seconds',
+    field: 'entryTimeout',
+    min: 0,
+    max: DAY,
+    help: 'kernel keeps names so long',
+  },
+  {
+    name: 'attr_timeout',
+    type: 'seconds',
+    field: 'attrTimeout',
+    min: 0,
+    max: DAY,
+    help: 'kernel keeps attributes so long',
+  },
+  {
+    name: 'negative_timeout',
+    type: 'seconds',
+    field: 'negativeTimeout',
+    min: 0,
+    max: DAY,
+    help: 'kernel remembers so long that a name is not there',
+  },
+  {
+    name: 'break',
+    type: 'seconds',
+    field: 'breakTime',
+    min: 0,
+    max: 3600,
+    help: 'time a recalled holder has to answer',
+  },
+  {
+    name: 'break_max',
+    type: 'seconds',
+    field: 'breakMax',
+    min: 0,
+    max: DAY,
+    help: 'longest time a holder may choose for itself',
+  },
+  {
+    name: 'patience',
+    type: 'seconds',
+    field: 'patience',
+    min: 0,
+    infinite: true,
+    help: 'a conflicting operation waits so long, then ETIMEDOUT',
+  },
+  {
+    name: 'grace',
+    type: 'seconds',
+    field: 'grace',
+    min: 0,
+    max: DAY,
+    help: 'named leases may be reclaimed so long after a mount',
+  },
+  { name: 'odp_ack', type: 'seconds', field: 'odpAck', min: 0, max: 3600, help: 'time for the ack of an invalidation' },
+  {
+    name: 'named_period',
+    type: 'seconds',
+    field: 'namedPeriod',
+    min: 0.1,
+    max: DAY,
+    help: 'a named lease is renewed within',
+  },
+  {
+    name: 'fence_retry',
+    type: 'seconds',
+    field: 'fenceRetry',
+    min: 0.01,
+    max: 3600,
+    help: 'first retry of a failed fence',
+  },
+  {
+    name: 'fence_retry_max',
+    type: 'seconds',
+    field: 'fenceRetryMax',
+    min: 0.01,
+    max: DAY,
+    help: 'longest time between retries',
+  },
+  {
+    name: 'tombstone',
+    type: 'seconds',
+    field: 'tombstone',
+    min: 0,
+    max: DAY,
+    help: 'a revoked lease is remembered so long',
+  },
+  {
+    name: 'policy',
+    type: 'word',
+    field: 'policy',
+    words: ['strict', 'map-direct-v7', 'chinner-2019'],
+    help: 'which matrix of operations and leases rules',
+  },
+  {
+    name: 'expired',
+    type: 'word',
+    field: 'expired',
+    words: ['quarantine', 'hold'],
+    help: 'after the break time: go on and quarantine, or wait for proof',
+  },
+  {
+    name: 'on_expire',
+    type: 'word',
+    field: 'onExpire',
+    words: ['relocate', 'kill', 'none'],
+    help: 'how a holder of raw access that does not answer is fenced',
+  },
+  { name: 'fence_cmd', type: 'text', field: 'fenceCommand', help: 'command that fences a holder on shared storage' },
+  { name: 'inject', type: 'flag', field: 'inject', help: 'the verb inject works (tests only)' },
+  { name: 'trace', type: 'flag', field: 'trace', help: 'print every request and reply' },
+  { name: 'debug', type: 'flag', field: 'debug', help: 'more messages, more checks' },
+  { name: 'log', type: 'text', field: 'log', none: true, help: 'file for the messages of a background daemon' },
+  { name: 'fsname', type: 'text', field: 'fsname', help: 'source shown by mount and df (default: the image)' },
+  { name: 'remount', type: 'flag', field: 'remount', help: 'change the options of a live mount (mount(8))' },
+];
+
+/** For fstab, mount(8), systemd and the FUSE tools; nothing here concerns the daemon. */
+const IGNORED = new Set(
+  'defaults auto noauto user nouser users owner group nofail _netdev loud silent mand nomand iversion noiversion lazytime nolazytime diratime nodiratime norelatime nostrictatime dev_t nonempty'.split(
+    ' ',
+  ),
+);
+const IGNORED_PREFIX = /^(x-|X-|comment=|subtype=|uhelper=|helper=)/;
+
+export class OptionError extends Error {
+  override name = 'OptionError';
+}
+
+/**
+ * Splits at commas; a backslash takes the next character as it is (a comma in a file name), as libfuse does.
+ */
+export function splitOptions(text: string): string[] {
+  const words: string[] = [];
+  let word = '';
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i];
+    if (c === '\\' && i + 1 < text.length) word += text[++i];
+    else if (c === ',') {
+      if (word !== '') words.push(word);
+      word = '';
+    } else word += c;
+  }
+  if (word !== '') words.push(word);
+  return words;
+}
+
+/**
+ * Parses what stands after `-o` (several `-o` are joined in order; the last word of one option wins).
+ * @throws OptionError with a message for the user: unknown option, missing or bad value.
+ */
+export function parseMountOptions(texts: string | readonly string[], base = defaultMountOptions()): MountOptions {
+  const options = { ...base };
+  for (const text of typeof texts === 'string' ? [texts] : texts) {
+    for (const word of splitOptions(text)) applyOption(options, word);
+  }
+  if (options.breakTime > options.breakMax) options.breakMax = options.breakTime;
+  return options;
+}
+
+function applyOption(options: MountOptions, word: string): void {
+  if (IGNORED.has(word) || IGNORED_PREFIX.test(word)) return;
+  const equals = word.indexOf('=');
+  const name = equals < 0 ? word : word.slice(0, equals);
+  const row = OPTIONS.find((each) => each.name === name);
+  if (row === undefined) throw new OptionError(`unknown mount option "${name}". Known: ${optionNames()}`);
+  if (row.type === 'flag') {
+    if (equals >= 0) throw new OptionError(`mount option "${name}" takes no value`);
+    set(options, row.field, row.sets ?? true);
+    return;
+  }
+  if (equals < 0 || equals === word.length - 1)
+    throw new OptionError(`mount option "${name}" needs a value: ${usageOf(row)}`);
+  set(options, row.field, readValue(row, word.slice(equals + 1)));
+}
+
+function set(options: MountOptions, field: keyof MountOptions, value: unknown): void {
+  (options as unknown as Record<string, unknown>)[field] = value;
+}
+
+function readValue(row: OptionRow, text: string): string | number | undefined {
+  if (row.none && text === 'none') return undefined;
+  switch (row.type) {
+    case 'word':
+      if (!row.words!.includes(text)) throw bad(row, text);
+      return text;
+    case 'text':
+      if (
+        row.field === 'ctl' &&
+        (text.includes('/') || text === '.' || text === '..' || Buffer.byteLength(text) > 255)
+      ) {
+        throw new OptionError(`mount option "ctl": "${text}" can not be a file name`);
+      }
+      return text;
+    default: {
+      if (row.infinite && text === 'inf') return Number.POSITIVE_INFINITY;
+      const number = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+      const whole = row.type === 'seconds' || Number.isSafeInteger(number);
+      if (
+        !Number.isFinite(number) ||
+        !whole ||
+        number < (row.min ?? 0) ||
+        number > (row.max ?? Number.MAX_SAFE_INTEGER)
+      ) {
+        throw bad(row, text);
+      }
+      return number;
+    }
+  }
+}
+
+function bad(row: OptionRow, text: string): OptionError {
+  return new OptionError(`mount option "${row.name}": "${text}" is not allowed: ${usageOf(row)}`);
+}
+
+/** How one option is written, with its bounds: for messages, help and docs. */
+export function usageOf(row: OptionRow): string {
+  switch (row.type) {
+    case 'flag':
+      return row.name;
+    case 'word':
+      return `${row.name}=${row.words!.join('|')}`;
+    case 'text':
+      return `${row.name}=TEXT${row.none ? '|none' : ''}`;
+    default: {
+      const unit = row.type === 'seconds' ? 'SECONDS' : 'N';
+      const bounds = row.max === undefined ? ` (from ${row.min ?? 0})` : ` (${row.min ?? 0} to ${row.max})`;
+      return `${row.name}=${unit}${row.infinite ? '|inf' : ''}${bounds}`;
+    }
+  }
+}
+
+function optionNames(): string {
+  return OPTIONS.map((row) => (row.type === 'flag' ? row.name : `${row.name}=`)).join(' ');
+}
