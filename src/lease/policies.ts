@@ -1,0 +1,1 @@
+export type Policy = 'strict' | 'map-direct-v7' | 'chinner-2019';

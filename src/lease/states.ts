@@ -1,0 +1,1 @@
+export type State = 'PENDING' | 'GRANTED' | 'RECALLED' | 'FENCING' | 'FENCE_FAILED' | 'ORPHANED' | 'REVOKED' | 'RELEASED';
