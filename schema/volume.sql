@@ -8,6 +8,7 @@ CREATE TABLE volume (
   device_blocks   INTEGER NOT NULL,              -- length of the device, in blocks
   first_block     INTEGER NOT NULL,              -- first block that may hold file data (the header is before it)
   next_ino        INTEGER NOT NULL,              -- inode numbers are never used twice
+  inodes          INTEGER NOT NULL DEFAULT 1,    -- rows of table inode: statfs does not count a million of them
   next_lease      INTEGER NOT NULL,              -- lease ids are never used twice
   sequence        INTEGER NOT NULL,              -- of the last commit
   epoch           INTEGER NOT NULL,              -- mounts so far (leases.md: epoch)
