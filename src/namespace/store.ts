@@ -6,7 +6,7 @@
 /** What SQLite takes and gives. Integers are JS numbers below 2^53. */
 export type Value = number | string | Uint8Array | null;
 
-/** A prepared SELECT; rows are arrays in the order of the columns. */
+/** A prepared SELECT. */
 export interface Query {
   /** First row, or undefined. */
   get(...args: Value[]): unknown;
@@ -20,7 +20,8 @@ export interface Mutation {
 
 export interface Store {
   readonly database: {
-    query(sql: string): Query;
+    /** `raw` answers rows as arrays, in the order of the columns. */
+    query(sql: string): { raw(): Query };
     mutation(sql: string): Mutation;
   };
   readonly commits: {

@@ -1,0 +1,60 @@
+import type { Inode } from './inode.ts';
+
+/**
+ * The inodes in memory: second chance over the order of a Map. Nothing that is open, or newer than its row,
+ * leaves; the bound is held by `trim`, which runs between operations, so that no operation loses an inode that it
+ * works on.
+ */
+export class InodeCache {
+  readonly capacity: number;
+  private readonly byIno = new Map<number, Inode>();
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  get size(): number {
+    return this.byIno.size;
+  }
+
+  get(ino: number): Inode | undefined {
+    const inode = this.byIno.get(ino);
+    if (inode !== undefined) inode.referenced = true;
+    return inode;
+  }
+
+  add(inode: Inode): void {
+    this.byIno.set(inode.ino, inode);
+  }
+
+  remove(ino: number): void {
+    this.byIno.delete(ino);
+  }
+
+  values(): IterableIterator<Inode> {
+    return this.byIno.values();
+  }
+
+  /**
+   * Brings the cache under its capacity by an eighth. `write` puts dirty inodes into their rows; it is called only
+   * when the clean ones do not suffice. With more open inodes than capacity the cache is as large as they are.
+   */
+  trim(write: () => void): void {
+    const target = this.capacity - (this.capacity >>> 3);
+    this.sweep(target, 2 * this.byIno.size);
+    if (this.byIno.size <= this.capacity) return;
+    write();
+    this.sweep(target, this.byIno.size);
+  }
+
+  private sweep(target: number, steps: number): void {
+    let left = steps;
+    for (const inode of this.byIno.values()) {
+      if (this.byIno.size <= target || left-- === 0) return;
+      this.byIno.delete(inode.ino);
+      if (!inode.referenced && inode.opens === 0 && !inode.dirty && !inode.lazy) continue;
+      inode.referenced = false;
+      this.byIno.set(inode.ino, inode);
+    }
+  }
+}

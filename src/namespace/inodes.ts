@@ -1,0 +1,277 @@
+import type { Clock } from '../system/clock.ts';
+import { InodeCache } from './cache.ts';
+import { FLAG, Inode, S, XATTRS } from './inode.ts';
+import { Lookups } from './lookups.ts';
+import { InodeRows } from './rows.ts';
+import type { Mutation, Query, Store } from './store.ts';
+import type { AtimePolicy } from './times.ts';
+import { Times } from './times.ts';
+
+export interface InodesOptions {
+  clock: Clock;
+  /** Inodes held in memory while they are clean and closed. */
+  capacity?: number;
+  /** Most inodes of the volume; 0 for no limit. */
+  maxInodes?: number;
+  atime?: AtimePolicy;
+}
+
+const DEFAULT_CAPACITY = 65_536;
+
+/**
+ * The inodes of the volume. Objects are shared: as long as one is in memory, `get` answers the same object. Changes
+ * stay in memory (`touch`) and reach SQL in one pass before COMMIT; at the end of each operation `endOperation` gives
+ * them to the redo log of the volume.
+ *
+ * An inode is kept, without a name, while it has open handles, while the kernel knows it (`remember`, `forget`) or
+ * while `holdReap` says so; until then its number is in table `orphan`.
+ */
+export class Inodes {
+  readonly times: Times;
+  readonly lookups = new Lookups();
+  readonly maxInodes: number;
+  /** Frees the blocks of a file that goes away. The assembly sets it to `BlockMap.removeAll`. */
+  freeBlocks: (inode: Inode) => void = () => {};
+  /** Whether something else than handles and the kernel, a lease, keeps an inode without names alive. */
+  holdReap: (ino: number) => boolean = () => false;
+
+  private readonly cache: InodeCache;
+  private readonly rows: InodeRows;
+  private readonly commits: Store['commits'];
+  private readonly atime: AtimePolicy;
+  /** Inodes that are dirty or lazy; may hold reaped ones, which are neither. */
+  private unwritten: Inode[] = [];
+  /** Inodes changed by the operation that runs now. */
+  private changed: Inode[] = [];
+  private nextIno: number;
+  private total: number;
+  private counterDirty = false;
+
+  private readonly updateCounter: Mutation;
+  private readonly insertOrphan: Mutation;
+  private readonly deleteOrphan: Mutation;
+  private readonly selectOrphans: Query;
+  private readonly deleteXattrs: Mutation;
+  private readonly deleteSymlink: Mutation;
+
+  constructor(store: Store, options: InodesOptions) {
+    const { database } = store;
+    this.times = new Times(options.clock);
+    this.atime = options.atime ?? 'relatime';
+    this.maxInodes = options.maxInodes ?? 0;
+    this.cache = new InodeCache(options.capacity ?? DEFAULT_CAPACITY);
+    this.rows = new InodeRows(store);
+    this.commits = store.commits;
+    this.updateCounter = database.mutation('UPDATE volume SET next_ino = ?, inodes = ? WHERE id = 1');
+    this.insertOrphan = database.mutation('INSERT OR IGNORE INTO orphan (ino) VALUES (?)');
+    this.deleteOrphan = database.mutation('DELETE FROM orphan WHERE ino = ?');
+    this.selectOrphans = database.query('SELECT ino FROM orphan WHERE ino > ? ORDER BY ino LIMIT 256').raw();
+    this.deleteXattrs = database.mutation('DELETE FROM xattr WHERE ino = ?');
+    this.deleteSymlink = database.mutation('DELETE FROM symlink WHERE ino = ?');
+    const [nextIno, total] = database.query('SELECT next_ino, inodes FROM volume WHERE id = 1').raw().get() as [
+      number,
+      number,
+    ];
+    this.nextIno = nextIno;
+    this.total = total;
+    store.commits.onFlush(() => this.flush());
+  }
+
+  /** Inodes of the volume, those without names included. */
+  get count(): number {
+    return this.total;
+  }
+
+  /** Whether `max_inodes` forbids another one (ENOSPC). */
+  get isFull(): boolean {
+    return this.maxInodes > 0 && this.total >= this.maxInodes;
+  }
+
+  get(ino: number): Inode | undefined {
+    const cached = this.cache.get(ino);
+    if (cached !== undefined) return cached;
+    const inode = this.rows.read(ino);
+    if (inode !== undefined) this.cache.add(inode);
+    return inode;
+  }
+
+  /** A new inode with a number never used before, all times now, and no link yet: the caller names it. */
+  create(mode: number, uid: number, gid: number, rdev = 0): Inode {
+    const inode = new Inode(this.nextIno++);
+    this.total++;
+    this.counterDirty = true;
+    inode.mode = mode;
+    inode.uid = uid;
+    inode.gid = gid;
+    inode.rdev = rdev;
+    inode.nextCookie = (mode & S.IFMT) === S.IFDIR ? FIRST_COOKIE : 0;
+    inode.xattrs = XATTRS.NONE;
+    this.times.stampBirth(inode);
+    this.cache.add(inode);
+    this.touch(inode);
+    return inode;
+  }
+
+  /** `inode` has changed: it reaches its row before the next COMMIT, and the redo log with the end of the operation. */
+  touch(inode: Inode): void {
+    if (!inode.dirty) {
+      if (inode.lazy) inode.lazy = false;
+      else this.unwritten.push(inode);
+      inode.dirty = true;
+      this.commits.touch();
+    }
+    if (inode.unrecorded) return;
+    inode.unrecorded = true;
+    this.changed.push(inode);
+  }
+
+  /** Contents changed: mtime, ctime. */
+  touchChange(inode: Inode): void {
+    this.times.stampChange(inode);
+    this.touch(inode);
+  }
+
+  /** Attributes changed: ctime. */
+  touchAttributes(inode: Inode): void {
+    this.times.stampAttributes(inode);
+    this.touch(inode);
+  }
+
+  /**
+   * Somebody read from the file, the directory or the link: moves the access time by the mount's policy. The new
+   * time begins no transaction; it is written together with the next change of anything, or by `settle`.
+   */
+  noteAccess(inode: Inode): void {
+    if ((inode.flags & FLAG.NOATIME) !== 0 || !this.times.access(inode, this.atime)) return;
+    if (inode.dirty || inode.lazy) return;
+    inode.lazy = true;
+    this.unwritten.push(inode);
+  }
+
+  /** The kernel was told of the inode `n` times. */
+  remember(ino: number, n = 1): void {
+    this.lookups.add(ino, n);
+  }
+
+  /** The kernel gives `n` of them back; the last may end a file without names. */
+  forget(ino: number, n: number): void {
+    if (this.lookups.count(ino) === 0 || this.lookups.subtract(ino, n) > 0) return;
+    const inode = this.get(ino);
+    if (inode !== undefined && inode.nlink === 0) this.reap(inode);
+  }
+
+  /** One handle more: the object stays in memory until `closed`. */
+  opened(inode: Inode): void {
+    inode.opens++;
+  }
+
+  closed(inode: Inode): void {
+    inode.opens--;
+    if (inode.opens === 0 && inode.nlink === 0) this.reap(inode);
+  }
+
+  /** A file lost a name (a directory its only one); the caller has stamped the times. Without names it is an orphan. */
+  dropLink(inode: Inode): void {
+    inode.nlink = inode.isDirectory ? 0 : inode.nlink - 1;
+    this.touch(inode);
+    if (inode.nlink === 0 && !this.reap(inode)) this.insertOrphan.run(inode.ino);
+  }
+
+  /** Makes a new inode one without a name: O_TMPFILE. */
+  adoptOrphan(inode: Inode): void {
+    this.insertOrphan.run(inode.ino);
+  }
+
+  /** Gives a name to an inode: `nlink` rises, an orphan is one no longer. */
+  addLink(inode: Inode): void {
+    if (inode.nlink === 0) {
+      inode.linkable = false;
+      this.deleteOrphan.run(inode.ino);
+    }
+    inode.nlink++;
+    this.touchAttributes(inode);
+  }
+
+  /** Removes an inode for good if nothing holds it any more; says whether it is gone. */
+  reap(inode: Inode): boolean {
+    const { ino } = inode;
+    if (inode.nlink > 0 || inode.opens > 0 || this.lookups.count(ino) > 0 || this.holdReap(ino)) return false;
+    if (inode.isRegular) this.freeBlocks(inode);
+    if (inode.isSymlink) this.deleteSymlink.run(ino);
+    if (inode.xattrs !== XATTRS.NONE) this.deleteXattrs.run(ino);
+    this.rows.delete(ino);
+    this.deleteOrphan.run(ino);
+    this.cache.remove(ino);
+    inode.dirty = false;
+    inode.lazy = false;
+    inode.unrecorded = false;
+    this.total--;
+    this.counterDirty = true;
+    this.commits.touch();
+    return true;
+  }
+
+  /** Reaps by number: when a lease that held an unlinked file ends. */
+  reapIno(ino: number): boolean {
+    const inode = this.get(ino);
+    return inode !== undefined && inode.nlink === 0 && this.reap(inode);
+  }
+
+  /**
+   * Recovery at mount: removes the files that had no name when the last daemon ended, except those that `holdReap`
+   * keeps. Answers how many went. A daemon that takes over a live mount must not call it: the kernel still holds them.
+   */
+  recover(): number {
+    let gone = 0;
+    let after = 0;
+    for (;;) {
+      const rows = this.selectOrphans.all(after) as [number][];
+      for (const [ino] of rows) {
+        after = ino;
+        const inode = this.get(ino);
+        if (inode === undefined || inode.nlink > 0) this.deleteOrphan.run(ino);
+        else if (this.reap(inode)) gone++;
+      }
+      this.endOperation();
+      if (rows.length === 0) return gone;
+    }
+  }
+
+  /**
+   * To be called after each operation: what it changed goes to the redo log, and the cache comes back under its
+   * bound. Costs next to nothing after an operation that only read.
+   */
+  endOperation(): void {
+    if (this.changed.length > 0 || this.counterDirty) this.recordDirty();
+    if (this.cache.size > this.cache.capacity) this.cache.trim(() => this.flush());
+  }
+
+  recordDirty(): void {
+    for (const inode of this.changed) inode.unrecorded = false;
+    this.changed.length = 0;
+  }
+
+  /** Writes what is dirty into SQL, access times included; part of every COMMIT. */
+  flush(): void {
+    const { unwritten } = this;
+    for (const inode of unwritten) {
+      if (!inode.dirty && !inode.lazy) continue;
+      this.rows.write(inode);
+      inode.dirty = false;
+      inode.lazy = false;
+    }
+    unwritten.length = 0;
+    if (this.counterDirty) {
+      this.updateCounter.run(this.nextIno, this.total);
+      this.counterDirty = false;
+    }
+  }
+
+  /** Puts waiting access times into the open transaction: before a clean unmount. */
+  settle(): void {
+    if (this.unwritten.length > 0) this.commits.touch();
+  }
+}
+
+/** Cookies 1 and 2 are those of '.' and '..'. */
+export const FIRST_COOKIE = 3;
