@@ -1,6 +1,9 @@
-import type { Inode } from '../namespace/inode.ts';
-import type { Refusal } from './grammar/verbs.ts';
 import type { Request } from '../fuse/request.ts';
+import type { Actor, Change, LeaseEngine, LeaseEvent, Refusal as LeaseRefusal } from '../lease/api.ts';
+import type { Policy } from '../lease/policies.ts';
+import type { Inode } from '../namespace/inode.ts';
+import type { Clock } from '../system/clock.ts';
+import type { RequestOf } from './grammar/verbs.ts';
 
 /**
  * What the control layer needs from the rest of the house. Every port is the part of a contract class that is used
@@ -72,22 +75,31 @@ export interface Blocks {
 export interface Inodes {
   get(ino: number): Inode | undefined;
   touch(inode: Inode): void;
+  /** Contents changed: mtime and ctime are now. */
+  touchChange(inode: Inode): void;
+  /** Every turn that changed something ends with it: the redo log takes what changed. */
+  endOperation(): void;
+  /** Keeps the object, and an inode without names, for an open handle. */
+  opened(inode: Inode): void;
+  closed(inode: Inode): void;
 }
 
-export interface Namespace {
-  readonly inodes: Inodes;
-  /** The inode number, or -errno. No symlink is followed at the last component. */
-  resolve(path: Uint8Array, from?: number): number;
-  /** The entry of one directory, 0 if there is none. */
+export interface Dentries {
   lookup(parent: number, name: Uint8Array): number;
-  /** The path of `ino` as it is now is not kept; this tells its parent directory. */
-  list(parent: number, afterCookie: number, limit: number): { name: Uint8Array; ino: number; type: number; cookie: number }[];
+  /** Entries as [name, cookie, ino, type]. */
+  list(parent: number, after: number, limit: number): [Buffer, number, number, number][];
+}
+
+export interface Xattrs {
+  /** The value of an extended attribute, if there is one. */
+  get(inode: Inode, name: Uint8Array): Uint8Array | undefined;
 }
 
 export interface Durability {
+  /** Everything done so far, data and metadata, is on disk: 0, or the errno of why it is not. */
   whenDurable(fn: (errno: number) => void): void;
+  /** The same without file data. */
   whenMetadataDurable(fn: (errno: number) => void): void;
-  dataWritten?(...of: never[]): void;
 }
 
 /** Notifications to the kernel; each promise resolves with 0 or -errno, and never on the state thread's stack. */
@@ -99,37 +111,84 @@ export interface Notifications {
 
 /** Registers the backing file with the kernel for passthrough opens. */
 export interface Passthrough {
-  /** The kernel offers it, the daemon may use it and the device is a regular file; else why not. */
-  readonly available: true | string;
+  /** The kernel offers it, the daemon may use it and the device is a regular file; else the reason why not. */
+  available(): true | string;
   /** A backing id (> 0), or -errno. */
   open(): number;
-  close(backing: number): void;
 }
 
+/** The device of the volume; reads and writes transfer all or answer -errno. Bytes. */
 export interface DeviceFacts {
   readonly uuid: string;
   readonly path: string;
   readonly blockSize: number;
-  /** Bytes. */
   readonly size: number;
-  /** Bytes; 0 or -errno… of a full transfer, as Device of the volume. */
   pread(address: number, length: number, offset: number): number;
   pwrite(address: number, length: number, offset: number): number;
 }
 
 /**
- * An operation on a file on behalf of a verb (clone, collapse, seal, …) that has to meet the lease engine as every
- * operation does: judged, recalled, waited for, and only then `change` runs, in the same turn as the last judgement.
+ * An operation on behalf of a verb (clone, collapse, prepare, …) meets the lease engine as every operation does, in
+ * operations/guard.ts: judged, recalled, waited for, and then `change` runs in the same turn as the last judgement.
  */
 export interface Guard {
-  run(
-    inode: Inode,
-    changes: { row: string; offset: number; length: number }[],
-    actor: { caller: Caller; handle: number; patience: number },
-    operation: string,
-    change: () => number,
-    done: (errno: number, refusal?: Refusal) => void,
-  ): { cancel(errno: number): void };
+  run(work: GuardedWork): Pending | undefined;
 }
 
-export type { Inode, Request };
+export interface GuardedWork {
+  /** All that is touched, judged together: of one file or of several. */
+  touches: { inode: Inode; changes: Change[] }[];
+  actor: Actor;
+  operation: string;
+  /** Milliseconds to wait for holders; 0 starts the recalls and answers EAGAIN. */
+  patienceMs: number;
+  /** Changes the block map; 0 or errno. Also judges what depends on the map once more, as it may have moved. */
+  change: () => number;
+  done: (errno: number, refusal?: LeaseRefusal) => void;
+}
+
+/** Something that waits. `cancel` ends it with an errno; its `done` is then called with that. */
+export interface Pending {
+  cancel(errno: number): void;
+}
+
+export interface ControlOptions {
+  /** Protocol and policy as `.layout/version` and `policy` tell them. */
+  version: string;
+  policy: Policy;
+  epoch: number;
+  /** Bytes. */
+  pageSize: number;
+  /** The verb `inject` works. */
+  inject: boolean;
+  /** The mount is read-only: verbs that change the volume answer EROFS. */
+  readOnly: boolean;
+  /** INIT gave DIRECT_IO_ALLOW_MMAP: windows bypass the page cache for read(2) and write(2). */
+  directIoMmap: () => boolean;
+  /** A session's reading and writing at most, see session.ts. */
+  sessionsPerUid?: number;
+}
+
+export interface ControlPorts {
+  leases: LeaseEngine;
+  inodes: Inodes;
+  dentries: Dentries;
+  blocks: Blocks;
+  device: DeviceFacts;
+  commits: Durability;
+  notifier: Notifications;
+  passthrough: Passthrough;
+  guard: Guard;
+  callers: Callers;
+  access: Access;
+  clock: Clock;
+  /** Prometheus text of the other layers, appended to `.layout/stats`. */
+  statistics?: () => string;
+  /** Faults that the lease engine does not know: device errors, clock steps. 0 or errno. */
+  inject?: (fault: string, values: RequestOf<'inject'>) => number;
+  /** Requests on names in `.layout/direct` that are ordinary ones (create, unlink): done on the real directory. */
+  forward?: (request: Request, nodeid: number) => void;
+  options: ControlOptions;
+}
+
+export type { Actor, Change, Inode, LeaseEngine, LeaseEvent, LeaseRefusal, Request };

@@ -7,7 +7,7 @@
 export type FieldKind =
   | 'integer' // 0 … 2^53-1; JSON number
   | 'size' // bytes; k m g t are powers of 1024
-  | 'duration' // plain: seconds, or with ms s m h, or "inf"; JSON: seconds or "inf"; the value is milliseconds
+  | 'duration' // seconds (plain: also with ms s m h), or "inf"; the value is seconds
   | 'path' // bytes; \xNN for what is not UTF-8
   | 'text'
   | 'choice'
@@ -41,12 +41,12 @@ export interface Field<T, R extends boolean = boolean> {
 
 export type Fields = Readonly<Record<string, Field<unknown>>>;
 
-type Optional<T> = Field<T, false>;
-type Required<T> = Field<T, true>;
+type MayBe<T> = Field<T, false>;
+type MustBe<T> = Field<T, true>;
 
 const field =
   <T>(kind: FieldKind) =>
-  (help: string): Optional<T> => ({ kind, help, required: false });
+  (help: string): MayBe<T> => ({ kind, help, required: false });
 
 export const integer = field<number>('integer');
 export const size = field<number>('size');
@@ -59,25 +59,25 @@ export const milliseconds = field<number>('milliseconds');
 export const real = field<number>('real');
 export const any = field<unknown>('any');
 
-export function choice<const C extends readonly string[]>(choices: C, help: string): Optional<C[number]> {
+export function choice<const C extends readonly string[]>(choices: C, help: string): MayBe<C[number]> {
   return { kind: 'choice', help, required: false, choices };
 }
 
-export function matching(accepts: (value: string) => boolean, expected: string, help: string): Optional<string> {
+export function matching(accepts: (value: string) => boolean, expected: string, help: string): MayBe<string> {
   return { kind: 'text', help, required: false, accepts, expected };
 }
 
-export function group<const F extends Fields>(fields: F, help: string): Optional<ValuesOf<F>> {
+export function group<const F extends Fields>(fields: F, help: string): MayBe<ValuesOf<F>> {
   return { kind: 'object', help, required: false, fields };
 }
 
-export function required<T>(of: Optional<T>): Required<T> {
-  return { ...of, required: true } as Required<T>;
+export function required<T>(of: MayBe<T>): MustBe<T> {
+  return { ...of, required: true } as MustBe<T>;
 }
 
 /** The value may be null ("-" in the plain form). */
-export function nullable<T>(of: Field<T>): Required<T | null> {
-  return { ...of, required: true, nullable: true } as Required<T | null>;
+export function nullable<T>(of: Field<T>): MustBe<T | null> {
+  return { ...of, required: true, nullable: true } as MustBe<T | null>;
 }
 
 type ValueOf<F> = F extends Field<infer T> ? T : never;

@@ -1,5 +1,5 @@
-import * as f from './fields.ts';
 import type { Fields, ValuesOf } from './fields.ts';
+import * as f from './fields.ts';
 
 /**
  * THE table of verbs: everything that can be said on `.layout/ctl`. Requests and replies are read, checked, written,

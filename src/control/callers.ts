@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import type { Caller, Callers } from './ports.ts';
+
+/**
+ * Who a request comes from. FUSE names a thread with its fsuid and fsgid; the supplementary groups, the process, its
+ * start time and its command are read from /proc. A process that is gone has no groups and start time 0.
+ */
+export class ProcCallers implements Callers {
+  private readonly daemonUid: number;
+
+  constructor(daemonUid: number) {
+    this.daemonUid = daemonUid;
+  }
+
+  of(uid: number, gid: number, pid: number): Caller {
+    const privileged = uid === 0 || uid === this.daemonUid;
+    const gone = { uid, gid, pid, tgid: pid, start: 0, command: '', groups: [], privileged };
+    if (pid <= 0) return gone;
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+      const tgid = Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1] ?? pid);
+      const groups = (/^Groups:[ \t]*(.*)$/m.exec(status)?.[1] ?? '').split(' ').filter(Boolean).map(Number);
+      // The command may hold blanks and parentheses: fields count from behind the last one (proc(5)).
+      const stat = readFileSync(`/proc/${tgid}/stat`, 'latin1');
+      const close = stat.lastIndexOf(')');
+      const start = Number(stat.slice(close + 2).split(' ')[19] ?? 0);
+      const command = Buffer.from(stat.slice(stat.indexOf('(') + 1, close), 'latin1').toString('utf8');
+      return { uid, gid, pid, tgid, start, command, groups, privileged };
+    } catch {
+      return gone;
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import type { Request } from './ports.ts';
+
+/** Numbers of handles of the hidden directory begin here, apart from those of data files. */
+export const FIRST_HANDLE = 2 ** 48;
+
+/** What an open file of the hidden directory does. Every method ends its request, or parks it. */
+export interface Handle {
+  read(request: Request, offset: number, size: number, flags: number): void;
+  write(request: Request, offset: number, size: number, flags: number): void;
+  /** Bits of poll(2) that are true now; `kernelHandle` is to be woken when that changes, 0 if nobody asks. */
+  poll?(kernelHandle: number): number;
+  ioctl?(request: Request): void;
+  fsync?(request: Request): void;
+  release(): void;
+}
+
+/** Positions in fuse_read_in and fuse_write_in. */
+export const READ_IN = { FH: 0, OFFSET: 8, SIZE: 16, FLAGS: 32 } as const;
+export const WRITE_IN = { FH: 0, OFFSET: 8, SIZE: 16, WRITE_FLAGS: 20, FLAGS: 32, LENGTH: 40 } as const;
