@@ -1,0 +1,58 @@
+import type { BlockMap } from '../blockmap/blockmap.ts';
+import type { Space } from '../blockmap/space.ts';
+import type { Timeouts } from '../fuse/replies.ts';
+import type { Request } from '../fuse/request.ts';
+import type { LeaseEngine } from '../lease/api.ts';
+import type { Acls } from '../namespace/acls.ts';
+import type { Dentries } from '../namespace/dentries.ts';
+import type { Inode } from '../namespace/inode.ts';
+import type { Inodes } from '../namespace/inodes.ts';
+import type { Symlinks } from '../namespace/symlinks.ts';
+import type { Xattrs } from '../namespace/xattrs.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Volume } from '../volume/volume.ts';
+import type { Guard } from './guard.ts';
+import type { Handles } from './handle.ts';
+
+/** Mount options that operations read. */
+export interface OperationOptions {
+  /** Seconds that the kernel keeps names and attributes. Long: nobody else changes the files. */
+  timeouts: Timeouts;
+  /** Seconds that the kernel remembers that a name is not there. */
+  negativeTimeout: number;
+  /** Name of the control directory in the root; empty for none. */
+  controlName: Buffer;
+  readOnly: boolean;
+  /** The kernel agreed to do without OPENDIR (NO_OPENDIR_SUPPORT). */
+  noOpendir: boolean;
+  /** The kernel sends the long form of SETXATTR (SETXATTR_EXT). */
+  setxattrExt: boolean;
+}
+
+/** What the operations ask of the control directory. */
+export interface ControlHook {
+  /** Answers LOOKUP of the control directory's name in the root: replies to the request. */
+  lookup(request: Request): void;
+  /** Value of a virtual attribute `user.layout.*` of a file; undefined where there is none. */
+  xattr(inode: Inode, name: Buffer): Buffer | undefined;
+}
+
+/** All that an operation works on. Each operation is a function of it and a request, in the file of its name. */
+export interface Filesystem {
+  readonly volume: Volume;
+  readonly inodes: Inodes;
+  readonly dentries: Dentries;
+  readonly symlinks: Symlinks;
+  readonly xattrs: Xattrs;
+  readonly acls: Acls;
+  readonly blockmap: BlockMap;
+  readonly space: Space;
+  readonly leases: LeaseEngine;
+  readonly guard: Guard;
+  readonly handles: Handles;
+  readonly options: OperationOptions;
+  readonly clock: Clock;
+  control: ControlHook | undefined;
+}
+
+export type Operation = (fs: Filesystem, request: Request) => void;
