@@ -1,0 +1,361 @@
+/**
+ * A session: one thread that reads requests from /dev/fuse, hands each to its handler and writes the reply.
+ *
+ * ## What the kernel keeps, and how it forgets
+ *
+ * - **Names** (dentries) for the `entry` time of the reply that gave them, names that do not exist too (negative
+ *   entries); **attributes** for the `attr` time. Replies of SETATTR, WRITE (size, through the kernel's own count),
+ *   CREATE, LINK and so on refresh them; what the daemon changes on its own must be told: `notifier.invalEntry`,
+ *   `notifier.invalInode(ino, -1, 0)` for attributes alone. Since nobody else writes, long times are right.
+ * - **Pages** of a file as long as it likes. At OPEN without FOPEN.KEEP_CACHE the inode's pages are dropped; with it,
+ *   they stay, and only `invalInode(ino, offset, length)` drops them. With EXPLICIT_INVAL_DATA the kernel never drops
+ *   them on a changed mtime or size of its own accord.
+ * - **Symlink targets** (CACHE_SYMLINKS) until the inode is invalidated; **directory contents** per OPENDIR
+ *   (FOPEN.CACHE_DIR, and KEEP_CACHE to have them survive to the next), until the directory changes or is invalidated.
+ * - **"Not implemented"**: ENOSYS to FLUSH, FSYNC, GETXATTR, LSEEK, FALLOCATE, POLL and others is remembered for the
+ *   whole mount; the kernel never asks again. EOPNOTSUPP is for one file, ENOSYS is for good.
+ * - Each successful entry (not '.' and '..' of READDIRPLUS, not negative ones) counts one **lookup** of its node id. The
+ *   id must stay good until FORGET has paid back all of them, also when the file has no name any more.
+ *
+ * ## Known deadlocks
+ *
+ * - A request holds kernel locks until its reply: WRITE, FALLOCATE, SETATTR the inode's lock (a parked one stops every
+ *   other write, truncate, fsync, chmod of that inode), CREATE, UNLINK, RENAME the directory's, READ the locks of the
+ *   pages. A reply may never wait for anything that needs the same lock: who is asked to give a lease back answers
+ *   through another inode.
+ * - `invalInode` waits for the locks of the pages, hence for READs in flight and writeback; `invalEntry` and `delete`
+ *   wait for the directory's lock. Written by this thread they would wait for replies that only this thread can send,
+ *   and not even SIGKILL ends that. The Notifier's threads write them; their promises must not be awaited by whoever
+ *   holds back the reply they wait for.
+ * - The daemon must not touch its own mount, by path or through a mapping of one of its files: each page fault and each
+ *   path lookup may be a request to itself. Passthrough descriptors are opened on the backing file, not through a mount.
+ * - fork and exec of anything that looks at the mount (df, ls, a shell whose working directory is inside), awaited
+ *   synchronously: the same.
+ * - Memory: a write to the backing file may wait for dirty pages of this very mount to be written back. Without the
+ *   writeback cache there are none but those of shared mappings.
+ * - SIGKILL of a caller does not end its request: it sends INTERRUPT, and the caller goes when the request is
+ *   answered. Whoever parks a request must answer INTERRUPT, usually with EINTR.
+ *
+ * ## The loop
+ *
+ * Idle, it awaits poll(2) on a thread of the pool, so that timers, signals and sockets of this process work as ever.
+ * Woken, it reads, handles and replies synchronously until nothing came for SPIN_MS, or until SLICE_MS are over; then
+ * the event loop has a turn. While `eventsExpected` says that something else is about to happen (a sync under way), it
+ * waits asynchronously at once, since a synchronous poll would keep that event waiting.
+ */
+import { POLL } from '../system/constants.ts';
+import { E } from '../system/errno.ts';
+import { addressOf, close, eventfd, ioctlPtr, poll1, pollManyAsync, read, write } from '../system/libc.ts';
+import { OPERATIONS, operationName } from './catalogue.ts';
+import { ConnectionInfo, negotiate, PAGE, payloadLimit, type SavedInfo, type Wanted } from './init.ts';
+import { Interrupts } from './interrupts.ts';
+import { Notifier } from './notifier.ts';
+import { DEV_IOC, OP } from './protocol.ts';
+import { Answer, type ReplyArea, Request, type RequestOwner } from './request.ts';
+import { encode } from './structs.ts';
+import { traceReply, traceRequest } from './trace.ts';
+import { isWhole, type Shape, shapes } from './validate.ts';
+
+export type Handler = (request: Request) => void;
+
+/** How a session ended: unmounted; connection aborted (ABORT_ERROR); by `stop`, the connection living on. */
+export type End = 'unmounted' | 'aborted' | 'stopped';
+
+export interface SessionOptions {
+  /** Non-blocking descriptor of /dev/fuse; stays the caller's to close after `run`. */
+  fd: number;
+  /** By operation code (OP); a missing one answers ENOSYS. INIT, INTERRUPT are the session's own; DESTROY see onDestroy. */
+  handlers: readonly (Handler | undefined)[];
+  negotiate: Wanted;
+  /** Agreement of an earlier session on the same connection: no INIT will come. */
+  saved?: SavedInfo;
+  /** Gets a line per request and reply. */
+  trace?: (line: string) => void;
+  /** INIT is answered: the mount works. */
+  onInit?: (info: ConnectionInfo) => void;
+  /** The kernel has let go of everything (sent by fuseblk mounts only; an end of `run` is the sure sign). */
+  onDestroy?: () => void;
+  /** Hears of bugs (a handler that threw or did not reply), each kind once; default: to stderr. */
+  report?: (message: string, error?: unknown) => void;
+}
+
+/** How long nothing must come before the loop goes to sleep. */
+const SPIN_MS = 1;
+/** How long requests are served before the event loop has a turn. */
+const SLICE_MS = 5;
+
+const HEADER = 16;
+const IN_HEADER = 40;
+const WRITE_PAYLOAD = 80;
+const MAX_ERRNO = 511;
+
+/** Results of `serve`. */
+const IDLE = 0;
+const BUSY = 1;
+
+export class Session implements RequestOwner {
+  readonly out: ReplyArea;
+  readonly notifier: Notifier;
+  /** Called when the requests that were waiting are done, before going idle, and at least every SLICE_MS. */
+  afterBatch: (() => void) | undefined;
+  /** Whether an event of the event loop is awaited right now (a sync's completion), which then should not wait. */
+  eventsExpected: (() => boolean) | undefined;
+  private readonly fd: number;
+  private readonly handlers: readonly (Handler | undefined)[];
+  private readonly options: SessionOptions;
+  private readonly request: Request;
+  private readonly requestSize: number;
+  private readonly replyAddress: number;
+  private readonly parkedRequests = new Map<number, Request>();
+  private readonly interrupts = new Interrupts();
+  private readonly wake: number;
+  private readonly reported = new Set<string>();
+  private agreed: ConnectionInfo | undefined;
+  private shapes: (Shape | undefined)[];
+  private end: End | undefined;
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+    this.fd = options.fd;
+    this.handlers = options.handlers;
+    this.notifier = new Notifier(options.fd);
+    const payload = Math.max(payloadLimit(options.negotiate), options.saved?.maxWrite ?? 0, 32 * PAGE);
+    this.out = replyArea(payload + PAGE);
+    this.replyAddress = this.out.address - HEADER;
+    this.requestSize = payload + PAGE;
+    this.request = new Request(this, aligned(this.requestSize, WRITE_PAYLOAD));
+    this.agreed = options.saved && new ConnectionInfo(options.saved);
+    this.shapes = shapes(OPERATIONS, this.agreed?.has('SETXATTR_EXT') ?? true);
+    this.wake = eventfd();
+  }
+
+  /** What INIT agreed on; throws before that (see `onInit`). */
+  get info(): ConnectionInfo {
+    if (!this.agreed) throw new Error('the connection is not initialised yet');
+    return this.agreed;
+  }
+
+  /** Parked requests that were not answered yet. */
+  get parkedCount(): number {
+    return this.parkedRequests.size;
+  }
+
+  /** Serves requests until the connection ends or `stop`. Rejects only on failures of the descriptor itself. */
+  async run(): Promise<End> {
+    const set = Buffer.alloc(16); // two struct pollfd
+    set.writeInt32LE(this.fd, 0);
+    set.writeInt32LE(this.wake, 8);
+    const at = addressOf(set);
+    try {
+      for (;;) {
+        const state = this.serve();
+        this.afterBatch?.();
+        if (this.end) return this.end;
+        if (state === BUSY) {
+          await new Promise<void>((resolve) => setImmediate(resolve));
+        } else {
+          set.writeInt32LE(POLL.IN, 4);
+          set.writeInt32LE(POLL.IN, 12);
+          await pollManyAsync(at, 2, -1);
+        }
+      }
+    } finally {
+      close(this.wake);
+      await this.notifier.stop();
+    }
+  }
+
+  /** Ends `run` soon, leaving the connection as it is; what was read and not answered can be had by RESEND. */
+  stop(): void {
+    if (this.end) return;
+    this.end = 'stopped';
+    write(this.wake, addressOf(new BigUint64Array([1n]) as unknown as Uint8Array), 8);
+  }
+
+  /** Runs a parked request through its handler once more, which may answer it or park it again. */
+  redispatch(request: Request): void {
+    request.onInterrupt = undefined;
+    request.answer = Answer.OPEN;
+    this.handle(request);
+  }
+
+  /** Registers `fd` of a regular file as a backing of passthrough opens: its id, or -errno. Needs CAP_SYS_ADMIN. */
+  backingOpen(fd: number): number {
+    const map = Buffer.alloc(16);
+    encode('backing_map', new DataView(map.buffer, map.byteOffset), 0, { fd });
+    return ioctlPtr(this.fd, DEV_IOC.BACKING_OPEN, addressOf(map));
+  }
+
+  /** Gives a backing id back; opens that use it keep their file. 0 or -errno. */
+  backingClose(id: number): number {
+    const argument = Buffer.alloc(4);
+    argument.writeUInt32LE(id, 0);
+    return ioctlPtr(this.fd, DEV_IOC.BACKING_CLOSE, addressOf(argument));
+  }
+
+  reply(request: Request, error: number, length: number): void {
+    if (request.answer === Answer.DONE) throw new Error(`${operationName(request.opcode)} was answered twice`);
+    const { out } = this;
+    let errno = error;
+    if (error < 0 || error > MAX_ERRNO || length < 0 || length > out.capacity) {
+      this.report(`${operationName(request.opcode)} answered with errno ${error} and ${length} bytes`);
+      errno = E.IO;
+    }
+    const payload = errno === 0 ? length : 0;
+    request.answer = Answer.DONE;
+    if (this.parkedRequests.size > 0) this.unpark(request);
+    const view = out.view;
+    const header = out.start - HEADER;
+    view.setUint32(header, HEADER + payload, true);
+    view.setInt32(header + 4, -errno, true);
+    view.setUint32(header + 8, request.view.getUint32(8, true), true);
+    view.setUint32(header + 12, request.view.getUint32(12, true), true);
+    if (this.options.trace) this.options.trace(traceReply(request, errno, payload));
+    const r = write(this.fd, this.replyAddress, HEADER + payload);
+    if (r < 0) this.replyFailed(request, r);
+  }
+
+  parked(request: Request): void {
+    this.parkedRequests.set(request.unique, request);
+  }
+
+  private unpark(request: Request): void {
+    if (this.parkedRequests.get(request.unique) === request) this.parkedRequests.delete(request.unique);
+  }
+
+  private serve(): number {
+    const until = performance.now() + SLICE_MS;
+    while (!this.end) {
+      const n = read(this.fd, this.request.address, this.requestSize);
+      if (n > 0) {
+        this.receive(n);
+        if (performance.now() >= until) return BUSY;
+      } else if (n === -E.AGAIN) {
+        if (this.notifier.pending > 0 || this.eventsExpected?.()) return IDLE;
+        const events = poll1(this.fd, POLL.IN, SPIN_MS);
+        if (events === 0) return IDLE;
+        if (events < 0) return BUSY; // a signal: its handler runs in the event loop
+      } else this.readFailed(n);
+    }
+    return IDLE;
+  }
+
+  private readFailed(n: number): void {
+    if (n === -E.NOENT || n === -E.INTR) return; // the request was interrupted before it was read, or we were
+    if (n === 0 || n === -E.NODEV) this.end = 'unmounted';
+    else if (n === -E.CONNABORTED) this.end = 'aborted';
+    else throw new Error(`reading FUSE requests failed: errno ${-n}`);
+  }
+
+  private receive(length: number): void {
+    const { request } = this;
+    if (length < IN_HEADER) {
+      this.report(`a message of ${length} bytes, shorter than its header`);
+      return;
+    }
+    const sound = request.load(length);
+    if (this.options.trace) this.options.trace(traceRequest(request));
+    const operation = OPERATIONS[request.opcode];
+    const shape = this.shapes[request.opcode];
+    if (!operation || !shape) request.error(E.NOSYS);
+    else if (!sound || !isWhole(request, shape)) this.refuse(request, operation.silent);
+    else if (request.opcode === OP.INTERRUPT) this.interrupt(request);
+    else if (request.opcode === OP.INIT) this.init(request);
+    else if (!this.agreed) this.refuse(request, operation.silent);
+    else {
+      if (this.interrupts.any) request.interrupted = this.interrupts.take(request.unique);
+      this.handle(request);
+    }
+  }
+
+  private refuse(request: Request, silent: boolean): void {
+    if (silent) request.none();
+    else request.error(E.INVAL);
+  }
+
+  private handle(request: Request): void {
+    const handler = this.handlers[request.opcode];
+    if (!handler) {
+      if (request.opcode === OP.DESTROY) this.destroy(request);
+      else if (OPERATIONS[request.opcode]?.silent) request.none();
+      else request.error(E.NOSYS);
+      return;
+    }
+    try {
+      handler(request);
+      if (request.answer === Answer.OPEN) this.report(`the handler of ${operationName(request.opcode)} did not reply`);
+    } catch (error) {
+      this.report(`the handler of ${operationName(request.opcode)} threw ${(error as Error)?.message}`, error);
+    }
+    if (request.answer === Answer.OPEN) this.giveUp(request);
+  }
+
+  private giveUp(request: Request): void {
+    if (OPERATIONS[request.opcode]?.silent) request.none();
+    else request.error(E.IO);
+  }
+
+  private init(request: Request): void {
+    if (this.agreed) {
+      request.error(E.INVAL);
+      return;
+    }
+    const result = negotiate(request, this.options.negotiate);
+    if (result === undefined) return;
+    if (typeof result === 'number') {
+      this.report('the kernel speaks a FUSE protocol older than 7.31 (Linux 5.4)');
+      this.end = 'aborted';
+      return;
+    }
+    this.agreed = result;
+    this.shapes = shapes(OPERATIONS, result.has('SETXATTR_EXT'));
+    this.options.onInit?.(result);
+  }
+
+  private destroy(request: Request): void {
+    this.options.onDestroy?.();
+    request.ok();
+  }
+
+  /**
+   * An INTERRUPT goes to the parked request it names. One that names a request not seen yet is remembered, and
+   * answered EAGAIN, upon which the kernel repeats it; when it is about a request already answered, neither matters.
+   */
+  private interrupt(request: Request): void {
+    const target = (request.u32(4) & 0x1fffff) * 4294967296 + request.u32(0);
+    const parked = this.parkedRequests.get(target);
+    if (parked) parked.interrupt();
+    else if (this.interrupts.remember(target)) {
+      request.error(E.AGAIN);
+      return;
+    }
+    request.none();
+  }
+
+  private replyFailed(request: Request, r: number): void {
+    // ENOENT: the caller was interrupted or the connection aborted meanwhile. ENODEV: unmounted; read says so as well.
+    if (r === -E.NOENT || r === -E.NODEV || r === -E.CONNABORTED || r === -E.PERM) return;
+    this.report(`the reply to ${operationName(request.opcode)} was refused with errno ${-r}`);
+  }
+
+  private report(message: string, error?: unknown): void {
+    if (this.reported.has(message) || this.reported.size >= 1000) return;
+    this.reported.add(message);
+    if (this.options.report) this.options.report(message, error);
+    else console.error(`fuse: ${message}`, error ?? '');
+  }
+}
+
+/** `size` bytes of which the byte at `offset` lies on a page boundary. */
+function aligned(size: number, offset: number): Buffer {
+  const raw = Buffer.allocUnsafeSlow(size + PAGE);
+  const past = (addressOf(raw) + offset) % PAGE;
+  const skip = past === 0 ? 0 : PAGE - past;
+  return raw.subarray(skip, skip + size);
+}
+
+function replyArea(capacity: number): ReplyArea {
+  const bytes = aligned(HEADER + capacity, HEADER);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return { bytes, view, start: HEADER, address: addressOf(bytes) + HEADER, capacity };
+}
