@@ -6,7 +6,9 @@ export function renderReport(report: CheckReport, options: { json?: boolean } = 
   const lines: string[] = [];
   for (const note of report.notes) lines.push(`${report.image}: ${note}`);
   for (const p of report.problems) {
-    lines.push(`${p.check}: ${p.message} [${p.code}] ${p.repaired ? '— mended' : p.safe ? '' : '— needs -y'}`.trimEnd());
+    lines.push(
+      `${p.check}: ${p.message} [${p.code}] ${p.repaired ? '— mended' : p.safe ? '' : '— needs -y'}`.trimEnd(),
+    );
   }
   if (report.found > report.problems.length) lines.push(`… and ${report.found - report.problems.length} more`);
   if (report.refused) lines.push(`${report.image}: ${report.refused}`);
