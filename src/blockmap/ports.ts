@@ -5,14 +5,18 @@
 
 /** Prepared reading statement. Rows are arrays of the columns in their order. */
 export interface Query {
-  get(...args: unknown[]): unknown;
-  all(...args: unknown[]): unknown[];
-  iterate(...args: unknown[]): IterableIterator<unknown>;
+  get(...args: Value[]): unknown;
+  all(...args: Value[]): unknown[];
+  iterate(...args: Value[]): IterableIterator<unknown>;
 }
+
+export type Value = number | string | Uint8Array | null;
 
 /** Prepared changing statement: opens the transaction; answers the number of rows changed. */
 export interface Mutation {
-  run(...args: unknown[]): number;
+  run(...args: Value[]): number;
+  /** Into the redo log only: the change itself is made by `Commits.onFlush`. */
+  note(...args: Value[]): void;
 }
 
 export interface Database {
@@ -26,6 +30,10 @@ export interface Device {
   pwrite(address: number, length: number, offset: number): number;
   /** Makes a byte range read as zeros: 0 or -errno. */
   zero(offset: number, length: number): number;
+  /** Copies within the device, between ranges that do not overlap: 0 or -errno. */
+  copy(from: number, to: number, length: number): number;
+  /** Says that bytes changed by another way: the mapping of a lease holder. */
+  changed(bytes: number): void;
 }
 
 export interface Commits {
