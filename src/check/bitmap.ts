@@ -65,7 +65,7 @@ export class BitmapComparison {
     const mend = (): void => {
       // Bits behind the end of the device stay as `use` left them: clear.
       context.run(
-        'INSERT INTO space (number, free, bitmap) VALUES (?1, ?2, ?3) ON CONFLICT (number) DO UPDATE SET free = ?2, bitmap = ?3',
+        'INSERT INTO space (number, free, bitmap) VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET free = excluded.free, bitmap = excluded.bitmap',
         group,
         blocks - countBits(expected, blocks),
         Buffer.from(expected),

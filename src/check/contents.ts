@@ -1,4 +1,5 @@
 import type { Check } from './context.ts';
+import { LOST_INODES } from './inodes.ts';
 import { S_IFLNK, TYPE } from './modes.ts';
 
 const TARGET_MAX = 4095;
@@ -52,11 +53,7 @@ export const xattrs: Check = {
       'SELECT ino, count(*) AS count FROM xattr WHERE ino NOT IN (SELECT ino FROM inode) GROUP BY ino',
       ({ ino, count }) => {
         const message = `${count} extended attributes of inode ${ino}, which does not exist`;
-        const lost = context.value(
-          `SELECT EXISTS (SELECT 1 FROM dentry WHERE parent = ?1)
-          OR EXISTS (SELECT 1 FROM extent WHERE ino = ?1) OR EXISTS (SELECT 1 FROM symlink WHERE ino = ?1)`,
-          ino,
-        );
+        const lost = context.value(`SELECT 1 FROM (${LOST_INODES}) WHERE ino = ?`, ino) !== undefined;
         // An inode that can still be rebuilt keeps its attributes until it is.
         context.found({ code: 'xattr-stray', ino, safe: !lost, message }, () =>
           context.run('DELETE FROM xattr WHERE ino = ?', ino),

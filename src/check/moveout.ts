@@ -16,9 +16,11 @@ const GAPS = `
 /** Whether the unclaimed blocks are enough to move out of [start, stop) what files have there. */
 export function hasRoom(context: Context, start: number, stop: number): boolean {
   const needed = context.value(
-    'SELECT sum(min(device_block + length, ?2) - max(device_block, ?1)) FROM extent WHERE device_block < ?2 AND device_block + length > ?1',
+    'SELECT sum(min(device_block + length, ?) - max(device_block, ?)) FROM extent WHERE device_block < ? AND device_block + length > ?',
+    stop,
     start,
     stop,
+    start,
   );
   const free = context.value(`SELECT sum(next - edge) FROM (${GAPS})`, context.volume.device_blocks);
   return (free ?? 0) >= (needed ?? 0);

@@ -61,11 +61,14 @@ export class SharedComparison {
 
   /** Blocks of `run` that the rows of a table cover. Looks at the whole table: only for runs that differ. */
   private overlap(table: string, run: Run): number {
+    const end = run.device_block + run.length;
     const covered = this.context.value(
-      `SELECT sum(min(device_block + length, ?2) - max(device_block, ?1)) FROM ${table}
-         WHERE device_block < ?2 AND device_block + length > ?1`,
+      `SELECT sum(min(device_block + length, ?) - max(device_block, ?)) FROM ${table}
+         WHERE device_block < ? AND device_block + length > ?`,
+      end,
       run.device_block,
-      run.device_block + run.length,
+      end,
+      run.device_block,
     );
     return covered ?? 0;
   }

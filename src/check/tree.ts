@@ -11,8 +11,10 @@ export const tree: Check = {
   async run(context) {
     await oneName(context);
     await parents(context);
+    context.db.exec('CREATE TEMP TABLE reached (ino INTEGER PRIMARY KEY)');
     await directories(context);
     await files(context);
+    context.db.exec('DROP TABLE temp.reached');
   },
 };
 
@@ -49,7 +51,6 @@ async function parents(context: Context): Promise<void> {
 
 /** Walks the directories from the root; what is not reached has lost its name or hangs in a ring. */
 async function directories(context: Context): Promise<void> {
-  context.db.exec('CREATE TEMP TABLE reached (ino INTEGER PRIMARY KEY)');
   reach(context, ROOT);
   const unreached = `SELECT i.ino FROM inode i WHERE ${DIRECTORY('i.mode')} AND i.ino NOT IN (SELECT ino FROM temp.reached)`;
   // An unlinked directory that is still open, or leased below, has no name and no entries.
@@ -75,7 +76,6 @@ async function directories(context: Context): Promise<void> {
     });
     reach(context, ino);
   }
-  context.db.exec('DROP TABLE temp.reached');
 }
 
 /** Adds a directory and all below it to `reached`. */
@@ -105,7 +105,8 @@ function ringAbove(context: Context, start: number): number {
 
 async function files(context: Context): Promise<void> {
   await context.each<{ ino: number }>(
-    `SELECT ino FROM inode WHERE NOT ${DIRECTORY('mode')} AND nlink > 0 AND ino NOT IN (SELECT ino FROM dentry)`,
+    `SELECT ino FROM inode WHERE NOT ${DIRECTORY('mode')} AND nlink > 0 AND ino <> ${ROOT}
+       AND ino NOT IN (SELECT ino FROM dentry)`,
     ({ ino }) => {
       const message = `inode ${ino} has links, and no name`;
       context.found({ code: 'file-lost', ino, safe: false, message }, () => attach(context, ino));
@@ -135,6 +136,7 @@ function lostAndFound(context: Context): number {
   insertInode(context, { ino, mode: S_IFDIR | 0o700, nlink: 2, parent: ROOT, nextCookie: 1 });
   insertName(context, ROOT, freeName(context, ROOT, 'lost+found'), ino, S_IFDIR);
   context.run(`UPDATE inode SET nlink = nlink + 1 WHERE ino = ${ROOT}`);
+  reach(context, ino);
   return ino;
 }
 
