@@ -6,11 +6,27 @@ export const CONTROL_BASE = 2 ** 52;
 const AREA = 2 ** 48;
 
 /** Entries with a fixed place, in the order readdir tells them. */
-export const FIXED = ['.', 'ctl', 'events', 'leases', 'quarantine', 'waiters', 'stats', 'version', 'lease', 'device'] as const;
+export const FIXED = [
+  '.',
+  'ctl',
+  'events',
+  'leases',
+  'quarantine',
+  'waiters',
+  'stats',
+  'version',
+  'lease',
+  'device',
+  'direct',
+] as const;
 export type FixedName = (typeof FIXED)[number];
 
-/** Areas: fixed entries, sessions (each look-up of `ctl` gives a new one), windows by lease id, the tree again by ino. */
-const AREAS = ['fixed', 'session', 'lease', 'device', 'direct'] as const;
+/**
+ * Areas: fixed entries; windows by lease id; directories of `.layout/direct` by ino; and by a running number what each
+ * look-up gives anew: `ctl`, and files of `.layout/direct`. Those have no two opens on one inode, so that a session
+ * never waits for the inode lock of another one's write, and a revoked direct mapping shares no page with a live one.
+ */
+const AREAS = ['fixed', 'lease', 'device', 'tree', 'session', 'direct'] as const;
 export type AreaName = (typeof AREAS)[number];
 
 export function isControlNode(nodeid: number): boolean {

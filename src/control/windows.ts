@@ -1,0 +1,92 @@
+import type { WindowPort } from '../lease/ports.ts';
+import { Coherence } from './coherence.ts';
+import type { ControlPorts } from './ports.ts';
+import type { WindowRange } from './windowrange.ts';
+
+/** Bytes that one invalidation covers at most: other users of the mount are served between two of them. */
+const STEP = 64 * 2 ** 20;
+
+/** The guarded windows that are open, by lease; revocation of a lease closes them here. */
+export class Windows implements WindowPort {
+  readonly ports: ControlPorts;
+  readonly coherence: Coherence;
+  private readonly open = new Map<number, Map<WindowRange, number>>();
+
+  constructor(ports: ControlPorts) {
+    this.ports = ports;
+    this.coherence = new Coherence(ports.notifier, ports.clock);
+  }
+
+  /** `node`: the inode of the kernel that shows the range. */
+  opened(range: WindowRange, node: number): void {
+    const ranges = this.open.get(range.lease) ?? new Map<WindowRange, number>();
+    ranges.set(range, node);
+    this.open.set(range.lease, ranges);
+    this.coherence.add(range.ino, node);
+    this.ports.leases.windowOpened(range.lease, 'guarded');
+  }
+
+  released(range: WindowRange, node: number): void {
+    const ranges = this.open.get(range.lease);
+    ranges?.delete(range);
+    if (ranges?.size === 0) this.open.delete(range.lease);
+    const others = [...(ranges?.values() ?? [])];
+    if (!others.includes(node)) this.coherence.remove(range.ino, node);
+    this.ports.leases.windowClosed(range.lease, 'guarded');
+  }
+
+  /** Nodes that show the lease. */
+  nodesOf(lease: number): number[] {
+    return [...new Set(this.open.get(lease)?.values() ?? [])];
+  }
+
+  /**
+   * Nobody reads or stores through the windows of the lease in [offset, end) any more, then `done(0)`: reads are refused from now
+   * on, the kernel writes the dirty pages back and unmaps, step by step, and then writes are refused too.
+   */
+  close(lease: number, _ino: number, offset: number, end: number, done: (errno: number) => void): void {
+    const ranges = [...(this.open.get(lease) ?? [])].filter(([range]) => range.touches(offset, end));
+    for (const [range] of ranges) range.refuseReads(offset, end);
+    this.invalidate([...new Set(ranges.map(([, node]) => node))], offset, end).then((errno) => {
+      for (const [range] of ranges) range.refuseWrites(offset, end);
+      done(errno);
+    });
+  }
+
+  /** The lease is over (returned, released): its windows refuse everything. */
+  ended(lease: number): void {
+    if (this.open.has(lease)) this.close(lease, 0, 0, Number.POSITIVE_INFINITY, () => {});
+  }
+
+  /** Writes the dirty pages of a lease's windows back and drops them, then calls `done`; nothing is refused. */
+  flush(lease: number, ino: number, offset: number, length: number, done: () => void): void {
+    const nodes = this.nodesOf(lease);
+    let left = nodes.length;
+    if (left === 0) done();
+    const one = (): void => {
+      left -= 1;
+      if (left === 0) done();
+    };
+    for (const node of nodes) this.coherence.drop(ino, offset, length, one, node);
+  }
+
+  private async invalidate(nodes: number[], offset: number, end: number): Promise<number> {
+    for (const node of nodes) {
+      const size = Math.min(end, this.sizeBehind(node));
+      for (let from = offset; from < size; from += STEP) {
+        const errno = await this.ports.notifier.invalInode(node, from, Math.min(STEP, size - from));
+        // ENOENT: the kernel has forgotten the inode, so nobody has it mapped.
+        if (errno !== 0 && errno !== -2) return -errno;
+      }
+    }
+    return 0;
+  }
+
+  /** Bytes of the file that a node shows. */
+  private sizeBehind(node: number): number {
+    for (const ranges of this.open.values()) {
+      for (const [range, at] of ranges) if (at === node) return this.ports.inodes.get(range.ino)?.size ?? 0;
+    }
+    return 0;
+  }
+}
