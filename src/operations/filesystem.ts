@@ -23,6 +23,8 @@ export interface OperationOptions {
   /** Name of the control directory in the root; empty for none. */
   controlName: Buffer;
   readOnly: boolean;
+  /** Every write is durable before it returns (mount option sync). */
+  sync: boolean;
   /** The kernel agreed to do without OPENDIR (NO_OPENDIR_SUPPORT). */
   noOpendir: boolean;
   /** The kernel sends the long form of SETXATTR (SETXATTR_EXT). */
@@ -35,7 +37,16 @@ export interface ControlHook {
   lookup(request: Request): void;
   /** Value of a virtual attribute `user.layout.*` of a file; undefined where there is none. */
   xattr(inode: Inode, name: Buffer): Buffer | undefined;
+  /** Takes an ioctl of the lease interface on a file: true when it is one, and then it replies. */
+  ioctl(request: Request, inode: Inode): boolean;
+  /** Lease requests by ioctl(2) on a file: whether it was one, and then the hook replies. */
+  ioctl(request: Request, inode: Inode): boolean;
+  /** The kernel gives back `n` lookups of a node of the control directory (BATCH_FORGET mixes them with files). */
+  forget(nodeid: number, n: number): void;
 }
+
+/** Node ids from here on belong to the control directory; inode numbers are below. */
+export const CONTROL_BASE = 2 ** 52;
 
 /** All that an operation works on. Each operation is a function of it and a request, in the file of its name. */
 export interface Filesystem {

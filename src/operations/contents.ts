@@ -1,0 +1,62 @@
+import { WRITE } from '../blockmap/extent.ts';
+import type { Request } from '../fuse/request.ts';
+import type { Change } from '../lease/api.ts';
+import type { Inode } from '../namespace/inode.ts';
+import { XATTRS } from '../namespace/inode.ts';
+import { dropCapabilities, dropPrivileges } from '../namespace/privileges.ts';
+import type { Filesystem } from './filesystem.ts';
+
+/** Files end before this offset: 4 PiB. Writes beyond answer EFBIG. */
+export const MAX_SIZE = 2 ** 52;
+
+/** A change of contents by somebody without CAP_FSETID, as the kernel tells us (HANDLE_KILLPRIV_V2). */
+export function killPrivileges(fs: Filesystem, inode: Inode): void {
+  if (dropPrivileges(inode, fs.xattrs)) fs.inodes.touchAttributes(inode);
+}
+
+/** Any change of contents ends the file's capabilities, and moves mtime and ctime. */
+export function stampContents(fs: Filesystem, inode: Inode): void {
+  if (inode.xattrs !== XATTRS.NONE) dropCapabilities(inode, fs.xattrs);
+  fs.inodes.touchChange(inode);
+}
+
+/** The rows of leases.md section 5 that a write of these bytes meets. Only asked for files with leases or a seal. */
+export function changesOfWrite(fs: Filesystem, inode: Inode, offset: number, length: number): Change[] {
+  const changes: Change[] = [];
+  const end = offset + length;
+  const { size } = inode;
+  const inside = Math.min(end, size) - offset;
+  if (inside > 0) {
+    const met = fs.blockmap.classifyWrite(inode, offset, inside);
+    if ((met & WRITE.INPLACE) !== 0) changes.push({ row: 'write-in-place', offset, length: inside });
+    if ((met & WRITE.UNWRITTEN) !== 0) changes.push({ row: 'write-unwritten', offset, length: inside });
+    if ((met & WRITE.HOLE) !== 0) changes.push({ row: 'write-hole', offset, length: inside });
+    if ((met & WRITE.SHARED) !== 0) changes.push({ row: 'prepare', offset, length: inside });
+  }
+  if (end > size) {
+    const from = Math.max(offset, size);
+    const met = fs.blockmap.classifyWrite(inode, from, end - from);
+    const allocates = (met & (WRITE.HOLE | WRITE.SHARED)) !== 0;
+    changes.push({ row: allocates ? 'write-append' : 'extend-preallocated', offset: size, length: end - size });
+  }
+  return changes;
+}
+
+/**
+ * Replies when everything done so far is durable; `fill` puts the payload into the reply area and answers its length.
+ */
+export function replyWhenDurable(fs: Filesystem, request: Request, fill: (request: Request) => number = () => 0): void {
+  let parked: Request | undefined;
+  let result = -1;
+  fs.volume.commits.whenDurable((errno) => {
+    result = errno;
+    if (parked !== undefined) finish(parked, errno, fill);
+  });
+  if (result >= 0) finish(request, result, fill);
+  else parked = request.park();
+}
+
+function finish(request: Request, errno: number, fill: (request: Request) => number): void {
+  if (errno !== 0) request.error(errno);
+  else request.ok(fill(request));
+}

@@ -1,0 +1,59 @@
+import type { Request } from '../fuse/request.ts';
+import type { RowName } from '../lease/rows.ts';
+import type { Inode } from '../namespace/inode.ts';
+import { FALLOC } from '../system/constants.ts';
+import { E } from '../system/errno.ts';
+import { killPrivileges, MAX_SIZE, stampContents } from './contents.ts';
+import type { Filesystem } from './filesystem.ts';
+import { isNonblocking } from './handle.ts';
+
+/** FUSE_FALLOCATE, fallocate(2) as far as the kernel passes it on: mode 0, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. */
+export function fallocate(fs: Filesystem, request: Request): void {
+  const inode = fs.inodes.get(request.nodeid);
+  if (inode === undefined) return request.error(E.STALE);
+  const fh = request.u64(0);
+  const offset = request.u64(8);
+  const length = request.u64(16);
+  const mode = request.u32(24);
+  const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
+  const denied = deniedFallocate(inode, offset, length, mode);
+  if (denied !== 0) return request.error(denied);
+
+  const kind = mode & ~FALLOC.KEEP_SIZE;
+  const grows = !keepSize && offset + length > inode.size;
+  if (fs.guard.concerns(inode.ino)) {
+    const row = rowOf(fs, inode, offset, length, kind, grows);
+    if (!fs.guard.admit(request, inode, 'fallocate', [{ row, offset, length }], fh, isNonblocking(fh))) return;
+  }
+  const errno = change(fs, inode, offset, length, kind);
+  if (errno !== 0) return request.error(errno);
+  if (grows) inode.size = offset + length;
+  killPrivileges(fs, inode);
+  stampContents(fs, inode);
+  request.ok();
+}
+
+function deniedFallocate(inode: Inode, offset: number, length: number, mode: number): number {
+  if (!inode.isRegular) return inode.isDirectory ? E.ISDIR : E.NODEV;
+  if (length === 0) return E.INVAL;
+  if (offset + length > MAX_SIZE) return E.FBIG;
+  const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
+  const kind = mode & ~FALLOC.KEEP_SIZE;
+  if (kind !== 0 && kind !== FALLOC.PUNCH_HOLE && kind !== FALLOC.ZERO_RANGE) return E.OPNOTSUPP;
+  if (kind === FALLOC.PUNCH_HOLE && !keepSize) return E.OPNOTSUPP;
+  if (inode.isImmutable || (inode.isAppendOnly && kind !== 0)) return E.PERM;
+  return 0;
+}
+
+function rowOf(fs: Filesystem, inode: Inode, offset: number, length: number, kind: number, grows: boolean): RowName {
+  if (kind === 0) return 'fallocate';
+  if (kind === FALLOC.PUNCH_HOLE) return 'punch';
+  return !grows && fs.blockmap.zeroIsInPlace(inode, offset, length) ? 'zero-in-place' : 'zero';
+}
+
+function change(fs: Filesystem, inode: Inode, offset: number, length: number, kind: number): number {
+  if (kind === FALLOC.PUNCH_HOLE) return fs.blockmap.punch(inode, offset, length);
+  if (kind === FALLOC.ZERO_RANGE) return fs.blockmap.zeroRange(inode, offset, length);
+  const { blockSize } = fs.volume;
+  return fs.blockmap.allocate(inode, Math.floor(offset / blockSize), Math.ceil((offset + length) / blockSize));
+}

@@ -1,0 +1,80 @@
+import type { Request } from '../fuse/request.ts';
+import type { Change, LeaseEngine, Refusal, Waiter } from '../lease/api.ts';
+import type { Inode } from '../namespace/inode.ts';
+import { E } from '../system/errno.ts';
+
+/**
+ * The one place where an operation meets the lease engine. Every operation that changes the block map or the size of a
+ * file asks `admit` first, and changes only when that says yes, in the same turn of the event loop: between the answer
+ * and the change nothing else runs, so that the change happens under the lease table that was judged.
+ *
+ * An operation that has to wait is parked and later run again from its beginning: it looks at everything afresh.
+ */
+export class Guard {
+  private readonly leases: LeaseEngine;
+  private readonly redispatch: (request: Request) => void;
+  /** Waits of parked requests: the patience of a request that has to wait again goes on from there. */
+  private readonly waiters = new WeakMap<Request, Waiter>();
+  private readonly actor = { uid: 0, gid: 0, pid: 0, fh: 0 };
+  /** The reason of the last refusal of an operation, for the log and `.layout/events`. */
+  onRefusal: (refusal: Refusal, operation: string, inode: Inode) => void = () => {};
+
+  constructor(leases: LeaseEngine, redispatch: (request: Request) => void) {
+    this.leases = leases;
+    this.redispatch = redispatch;
+  }
+
+  /** Whether any lease or seal has to be asked about this inode: spares operations the description of their change. */
+  concerns(ino: number): boolean {
+    return this.leases.has(ino);
+  }
+
+  /** Whether a holder may change the contents behind the kernel's cache: such files are opened uncached. */
+  uncached(ino: number): boolean {
+    return this.leases.holdsInode(ino);
+  }
+
+  /**
+   * May the operation do `changes` now? On false the request has been answered, or parked: the caller just returns.
+   * `fh` is the open file the request names, 0 for none.
+   */
+  admit(
+    request: Request,
+    inode: Inode,
+    operation: string,
+    changes: readonly Change[],
+    fh: number,
+    nonblocking: boolean,
+  ): boolean {
+    const { leases, actor } = this;
+    if (changes.length === 0 || !leases.has(inode.ino)) return true;
+    actor.uid = request.uid;
+    actor.gid = request.gid;
+    actor.pid = request.pid;
+    actor.fh = fh;
+    const verdict = leases.judge(inode.ino, changes, actor, operation, nonblocking);
+    if (verdict.go) return true;
+    if ('errno' in verdict) {
+      this.onRefusal(verdict.refusal, operation, inode);
+      request.error(verdict.errno);
+      return false;
+    }
+    const asker = { ...actor };
+    if (nonblocking) {
+      leases.begin(inode.ino, changes, asker, operation, () => {}, { nonblocking: true });
+      request.error(E.AGAIN);
+      return false;
+    }
+    const previous = this.waiters.get(request);
+    const parked = request.park();
+    const resume = (errno: number): void => {
+      parked.onInterrupt = undefined;
+      if (errno !== 0) parked.error(errno);
+      else this.redispatch(parked);
+    };
+    const waiter = leases.begin(inode.ino, changes, asker, operation, resume, { previous });
+    this.waiters.set(parked, waiter);
+    parked.onInterrupt = () => waiter.cancel(E.INTR);
+    return false;
+  }
+}

@@ -1,0 +1,42 @@
+import { WRITE } from '../fuse/protocol.ts';
+import { putWrite } from '../fuse/replies.ts';
+import type { Request } from '../fuse/request.ts';
+import { O } from '../system/constants.ts';
+import { E } from '../system/errno.ts';
+import { changesOfWrite, killPrivileges, MAX_SIZE, replyWhenDurable, stampContents } from './contents.ts';
+import type { Filesystem } from './filesystem.ts';
+
+/** Bytes of fuse_write_in; the data follows. */
+const HEAD = 40;
+
+/** FUSE_WRITE: write(2) and its relatives, and the writeback of shared mappings (WRITE.CACHE, with pid 0). */
+export function write(fs: Filesystem, request: Request): void {
+  const inode = fs.inodes.get(request.nodeid);
+  if (inode === undefined) return request.error(E.STALE);
+  const fh = request.u64(0);
+  let offset = request.u64(8);
+  let size = request.u32(16);
+  const writeFlags = request.u32(20);
+  const flags = request.u32(32);
+  if (size > request.end - request.body - HEAD) return request.error(E.INVAL);
+  if (inode.isImmutable) return request.error(E.PERM);
+  const writeback = (writeFlags & WRITE.CACHE) !== 0;
+  // The kernel appends at the size it knows; a holder's commit may have moved the end since.
+  if ((flags & O.APPEND) !== 0 && !writeback && offset < inode.size) offset = inode.size;
+  if (offset >= MAX_SIZE) return request.error(E.FBIG);
+  size = Math.min(size, MAX_SIZE - offset);
+  if (fs.guard.concerns(inode.ino)) {
+    const changes = changesOfWrite(fs, inode, offset, size);
+    const nonblocking = (flags & O.NONBLOCK) !== 0 && !writeback;
+    if (!fs.guard.admit(request, inode, 'write', changes, fh, nonblocking)) return;
+  }
+  const done = fs.blockmap.write(inode, offset, size, request.address + request.body + HEAD);
+  if (done < 0) return request.error(-done);
+  if (offset + done > inode.size) inode.size = offset + done;
+  if ((writeFlags & WRITE.KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
+  stampContents(fs, inode);
+  if ((flags & O.DSYNC) !== 0 || fs.options.sync) {
+    return replyWhenDurable(fs, request, (late) => putWrite(late.out.view, late.out.start, done));
+  }
+  request.ok(putWrite(request.out.view, request.out.start, done));
+}
