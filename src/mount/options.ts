@@ -45,10 +45,8 @@ export interface MountOptions {
   inject: boolean;
   trace: boolean;
   debug: boolean;
-  /** File that takes the daemon's messages when it runs in the background; undefined with `log=none`. */
+  /** File that takes the daemon's messages when it runs in the background; undefined: IMAGE.log. */
   log: string | undefined;
-  /** What `mount` and `df` show as the source; undefined: the image's path. */
-  fsname: string | undefined;
   /** mount(8) asked for a change of a live mount. */
   remount: boolean;
 }
@@ -107,7 +105,6 @@ export function defaultMountOptions(root = process.getuid?.() === 0): MountOptio
     trace: false,
     debug: false,
     log: undefined,
-    fsname: undefined,
     remount: false,
   };
 }
@@ -262,18 +259,25 @@ export const OPTIONS: readonly OptionRow[] = [
   { name: 'inject', type: 'flag', field: 'inject', help: 'the verb inject works (tests only)' },
   { name: 'trace', type: 'flag', field: 'trace', help: 'print every request and reply' },
   { name: 'debug', type: 'flag', field: 'debug', help: 'more messages, more checks' },
-  { name: 'log', type: 'text', field: 'log', none: true, help: 'file for the messages of a background daemon' },
-  { name: 'fsname', type: 'text', field: 'fsname', help: 'source shown by mount and df (default: the image)' },
+  {
+    name: 'log',
+    type: 'text',
+    field: 'log',
+    help: 'file for the messages of a background daemon (default: IMAGE.log)',
+  },
   { name: 'remount', type: 'flag', field: 'remount', help: 'change the options of a live mount (mount(8))' },
 ];
 
-/** For fstab, mount(8), systemd and the FUSE tools; nothing here concerns the daemon. */
+/**
+ * For fstab, mount(8), systemd and the FUSE tools; nothing here concerns the daemon. `fsname=` too: the source of a mount is
+ * always the image's absolute path, by which `layoutfs umount` finds the volume that it waits for.
+ */
 const IGNORED = new Set(
   'defaults auto noauto user nouser users owner group nofail _netdev loud silent mand nomand iversion noiversion lazytime nolazytime diratime nodiratime norelatime nostrictatime dev_t nonempty'.split(
     ' ',
   ),
 );
-const IGNORED_PREFIX = /^(x-|X-|comment=|subtype=|uhelper=|helper=)/;
+const IGNORED_PREFIX = /^(x-|X-|comment=|fsname=|subtype=|uhelper=|helper=)/;
 
 export class OptionError extends Error {
   override name = 'OptionError';

@@ -1,0 +1,55 @@
+import type { Lazy } from './command.ts';
+
+/** The commands of `layoutfs`, in the order of the help. */
+export const COMMANDS: readonly Lazy[] = [
+  {
+    name: 'start',
+    summary: 'make a volume if there is none and mount it here',
+    load: async () => (await import('./start.ts')).start,
+  },
+  { name: 'mkfs', summary: 'make a volume', load: async () => (await import('./mkfs.ts')).mkfs },
+  { name: 'mount', summary: 'mount a volume', load: async () => (await import('./mount.ts')).mount },
+  {
+    name: 'umount',
+    summary: 'unmount, and wait until the volume is closed',
+    load: async () => (await import('./umount.ts')).umount,
+  },
+  { name: 'status', summary: 'what a mount is doing', load: async () => (await import('./status.ts')).status },
+  { name: 'fsck', summary: 'check a volume, and mend it', load: async () => (await import('./fsck.ts')).fsck },
+  {
+    name: 'lease',
+    summary: 'hold, take, map, list, break leases …',
+    load: async () => (await import('./lease.ts')).lease,
+  },
+  ...verb('seal', 'make the block map of a file immutable'),
+  ...verb('unseal', 'end a seal'),
+  ...verb('prepare', 'make a file fit for a direct lease'),
+  ...verb('why', 'what would happen to an operation on a file, and by whom'),
+  ...verb('policy', 'print the matrix of operations and leases in force'),
+  ...verb('quarantine', 'blocks that nobody may use yet'),
+  ...verb('clone', 'share blocks between files (reflink)'),
+  ...verb('collapse', 'take a range out of a file'),
+  ...verb('insert', 'put a hole into a file'),
+  ...verb('relocate', "move a file's blocks"),
+  ...verb('drain', 'empty a range of the device'),
+  { name: 'events', summary: 'follow what happens to leases', load: async () => (await import('./events.ts')).events },
+  { name: 'ctl', summary: 'send request lines as they are', load: async () => (await import('./ctl.ts')).ctl },
+];
+
+function verb(
+  name:
+    | 'seal'
+    | 'unseal'
+    | 'prepare'
+    | 'why'
+    | 'policy'
+    | 'quarantine'
+    | 'clone'
+    | 'collapse'
+    | 'insert'
+    | 'relocate'
+    | 'drain',
+  summary: string,
+): Lazy[] {
+  return [{ name, summary, load: async () => (await import('./verb.ts')).verbCommand(name) }];
+}

@@ -1,0 +1,115 @@
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type MountOptions, OPTIONS, OptionError, parseMountOptions, usageOf } from '../mount/options.ts';
+import { startInBackground, tellReadiness } from './background.ts';
+import type { Command } from './command.ts';
+import { CommandError, EXIT, usageError } from './exit.ts';
+import { print, printJson } from './output.ts';
+import { failureOf } from './report.ts';
+
+export const mount: Command = {
+  name: 'mount',
+  summary: 'mount the volume IMAGE at the directory DIR',
+  usage: 'IMAGE DIR [-o OPTION,…] [-f]',
+  about:
+    'Comes back when the mount is ready; a daemon in the background serves it until `layoutfs umount DIR` or umount(8).\n' +
+    'With -f it stays in the foreground, and Ctrl-C unmounts.',
+  options: {
+    o: { type: 'string', short: 'o', multiple: true, value: 'OPTION,…', help: 'mount options, see below' },
+    foreground: { type: 'boolean', short: 'f', help: 'stay in the foreground; messages on stderr' },
+  },
+  positionals: [2, 2],
+  examples: [
+    'layoutfs mount disk.img /mnt',
+    'layoutfs mount disk.img /mnt -o break=10,commit=5',
+    'layoutfs mount disk.img /mnt -f -o trace',
+  ],
+  more: () => {
+    const width = 34;
+    const rows = OPTIONS.map((row) => `  ${usageOf(row).padEnd(width)}  ${row.help}`);
+    return ['Mount options:', ...rows].join('\n');
+  },
+  async run({ options, positionals, json }) {
+    const texts = (options.o as string[] | undefined) ?? [];
+    const [image, dir] = checkPlaces(positionals[0] as string, positionals[1] as string);
+    const parsed = parseOrExplain(texts);
+    if (options.foreground === true) return serveHere(image, dir, parsed);
+    return mountInBackground(image, dir, parsed, texts, json);
+  },
+};
+
+/** @throws CommandError (usage) with the list of options. */
+export function parseOrExplain(texts: readonly string[]): MountOptions {
+  try {
+    return parseMountOptions(texts);
+  } catch (error) {
+    if (error instanceof OptionError) throw usageError(error.message);
+    throw error;
+  }
+}
+
+/** Absolute paths of image and mount point, after the checks that deserve a plain answer. */
+export function checkPlaces(image: string, dir: string): [string, string] {
+  if (!existsSync(image)) {
+    throw new CommandError(
+      `${image}: there is no such volume; make one: layoutfs mkfs ${image} --size 4g`,
+      EXIT.missing,
+      'ENOENT',
+    );
+  }
+  const stat = statSync(dir, { throwIfNoEntry: false });
+  if (stat === undefined) throw new CommandError(`${dir}: there is no such directory`, EXIT.missing, 'ENOENT');
+  if (!stat.isDirectory()) throw new CommandError(`${dir}: not a directory`, EXIT.missing, 'ENOTDIR');
+  return [resolve(image), resolve(dir)];
+}
+
+/** Serves the mount in this process until it is unmounted. Gives the exit code. */
+export async function serveHere(
+  image: string,
+  dir: string,
+  options: MountOptions,
+  onReady?: () => void,
+): Promise<number> {
+  let failed: unknown;
+  const { serve } = await import('../mount/daemon.ts');
+  const ready = (error?: unknown): void => {
+    if (error === undefined || error === null) {
+      tellReadiness({ ok: true, pid: process.pid });
+      onReady?.();
+    } else failed = error;
+  };
+  try {
+    const code = await serve({ image, dir, options, foreground: true, ready });
+    if (failed !== undefined) throw failed;
+    return code;
+  } catch (error) {
+    tellReadiness({ ok: false, ...failureOf(error) });
+    throw error;
+  }
+}
+
+async function mountInBackground(
+  image: string,
+  dir: string,
+  options: MountOptions,
+  texts: readonly string[],
+  json: boolean,
+): Promise<number> {
+  const state = await mountDaemon(image, dir, options, texts);
+  if (json) printJson({ ok: true, image, dir, pid: state.pid });
+  else if (options.debug) print(`${image} is mounted at ${dir}, daemon ${state.pid}`);
+  return EXIT.ok;
+}
+
+/** Mounts by a daemon of its own. Comes back when the mount is ready, or throws what the daemon said. */
+export async function mountDaemon(
+  image: string,
+  dir: string,
+  options: MountOptions,
+  texts: readonly string[],
+): Promise<{ pid: number }> {
+  const words = texts.flatMap((text) => ['-o', text]);
+  const state = await startInBackground(['mount', '-f', ...words, image, dir], options.log ?? `${image}.log`);
+  if (!state.ok) throw new CommandError(state.message, state.exit, state.errno);
+  return { pid: state.pid };
+}
