@@ -27,6 +27,9 @@ export const FLAG = {
 
 export const ROOT_INO = 1;
 
+/** Cookie of the first entry of a directory; 1 and 2 are those of '.' and '..'. */
+export const FIRST_COOKIE = 3;
+
 /**
  * Most names of a file, as on ext4. Directories may have any number of subdirectories; beyond this number they
  * show a link count of 1 ("unknown"), as ext4 with dir_nlink does.

@@ -1,6 +1,6 @@
 import type { Clock } from '../system/clock.ts';
 import { InodeCache } from './cache.ts';
-import { FLAG, Inode, S, XATTRS } from './inode.ts';
+import { FIRST_COOKIE, FLAG, Inode, S, XATTRS } from './inode.ts';
 import { Lookups } from './lookups.ts';
 import { InodeRows } from './rows.ts';
 import type { Mutation, Query, Store } from './store.ts';
@@ -46,6 +46,7 @@ export class Inodes {
   private nextIno: number;
   private total: number;
   private counterDirty = false;
+  private counterUnrecorded = false;
 
   private readonly updateCounter: Mutation;
   private readonly insertOrphan: Mutation;
@@ -98,8 +99,7 @@ export class Inodes {
   /** A new inode with a number never used before, all times now, and no link yet: the caller names it. */
   create(mode: number, uid: number, gid: number, rdev = 0): Inode {
     const inode = new Inode(this.nextIno++);
-    this.total++;
-    this.counterDirty = true;
+    this.changeCount(1);
     inode.mode = mode;
     inode.uid = uid;
     inode.gid = gid;
@@ -166,7 +166,8 @@ export class Inodes {
   }
 
   closed(inode: Inode): void {
-    inode.opens--;
+    // A RELEASE of a handle that an earlier daemon gave out was not counted by this one.
+    if (inode.opens > 0) inode.opens--;
     if (inode.opens === 0 && inode.nlink === 0) this.reap(inode);
   }
 
@@ -205,10 +206,15 @@ export class Inodes {
     inode.dirty = false;
     inode.lazy = false;
     inode.unrecorded = false;
-    this.total--;
-    this.counterDirty = true;
-    this.commits.touch();
+    this.changeCount(-1);
     return true;
+  }
+
+  private changeCount(by: number): void {
+    this.total += by;
+    this.counterDirty = true;
+    this.counterUnrecorded = true;
+    this.commits.touch();
   }
 
   /** Reaps by number: when a lease that held an unlinked file ends. */
@@ -242,13 +248,22 @@ export class Inodes {
    * bound. Costs next to nothing after an operation that only read.
    */
   endOperation(): void {
-    if (this.changed.length > 0 || this.counterDirty) this.recordDirty();
+    if (this.changed.length > 0 || this.counterUnrecorded) this.recordDirty();
     if (this.cache.size > this.cache.capacity) this.cache.trim(() => this.flush());
   }
 
+  /** Puts what the operation changed in memory into the redo log. */
   recordDirty(): void {
-    for (const inode of this.changed) inode.unrecorded = false;
+    for (const inode of this.changed) {
+      if (!inode.unrecorded) continue;
+      inode.unrecorded = false;
+      this.rows.note(inode);
+    }
     this.changed.length = 0;
+    if (this.counterUnrecorded) {
+      this.counterUnrecorded = false;
+      this.updateCounter.note(this.nextIno, this.total);
+    }
   }
 
   /** Writes what is dirty into SQL, access times included; part of every COMMIT. */
@@ -272,6 +287,3 @@ export class Inodes {
     if (this.unwritten.length > 0) this.commits.touch();
   }
 }
-
-/** Cookies 1 and 2 are those of '.' and '..'. */
-export const FIRST_COOKIE = 3;

@@ -75,6 +75,11 @@ export class InodeRows {
     this.replace.run(...this.values(inode));
   }
 
+  /** To the redo log only. */
+  note(inode: Inode): void {
+    this.replace.note(...this.values(inode));
+  }
+
   delete(ino: number): void {
     this.erase.run(ino);
   }

@@ -16,6 +16,8 @@ export interface Query {
 /** A prepared change. `run` answers the number of changed rows. */
 export interface Mutation {
   run(...args: Value[]): number;
+  /** Puts the change into the redo log without running it: `run` follows in `onFlush`. */
+  note(...args: Value[]): void;
 }
 
 export interface Store {

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import type { Request } from '../fuse/request.ts';
+import { aclPermits } from '../namespace/acl.ts';
+import type { Inode } from '../namespace/inode.ts';
+import type { Filesystem } from './filesystem.ts';
+
+/** Who asks, as far as a request tells. */
+export type Caller = Pick<Request, 'uid' | 'gid' | 'pid'>;
+
+/**
+ * Whether the caller is in a group. Requests name only one group; the others are asked of /proc, which is slow, so
+ * this is for the rare cases. A process that is gone has none.
+ */
+export function isMember(caller: Caller, gid: number): boolean {
+  return caller.gid === gid || groupsOf(caller.pid).includes(gid);
+}
+
+/** Supplementary groups of a thread, proc_pid_status(5). */
+function groupsOf(pid: number): number[] {
+  if (pid === 0) return [];
+  let status: string;
+  try {
+    status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  } catch {
+    return [];
+  }
+  const line = /^Groups:[ \t]*(.*)$/m.exec(status);
+  return line === null ? [] : line[1].split(/\s+/).filter(Boolean).map(Number);
+}
+
+/**
+ * Whether mode bits and ACL give the caller `want` (rwx bits: 4 read, 2 write, 1 execute), as the kernel decides with
+ * default_permissions; for what does not come through the kernel's check: ACCESS and the paths of the control file.
+ */
+export function permits(fs: Filesystem, inode: Inode, caller: Caller, want: number): boolean {
+  const { mode, uid, gid } = inode;
+  if (caller.uid === 0) return (want & 1) === 0 || inode.isDirectory || (mode & 0o111) !== 0;
+  if (caller.uid === uid) return ((mode >> 6) & want) === want;
+  const acl = fs.acls.access(inode);
+  const inGroup = (group: number): boolean => isMember(caller, group);
+  if (acl !== undefined) return aclPermits(acl, uid, gid, caller.uid, inGroup, want);
+  // Where both classes agree, membership does not matter and is not looked up.
+  const group = ((mode >> 3) & want) === want;
+  const others = (mode & want) === want;
+  return group === others ? others : inGroup(gid) ? group : others;
+}

@@ -1,0 +1,77 @@
+import { FATTR } from '../fuse/protocol.ts';
+import type { Request } from '../fuse/request.ts';
+import type { Inode } from '../namespace/inode.ts';
+import { S } from '../namespace/inode.ts';
+import { dropPrivileges, dropPrivilegesOnChown } from '../namespace/privileges.ts';
+import { E } from '../system/errno.ts';
+import type { Filesystem } from './filesystem.ts';
+import { isNonblocking } from './handle.ts';
+import { isMember } from './permission.ts';
+import { replyAttributes } from './reply.ts';
+import { admitSize, setSize } from './truncate.ts';
+
+/** Fields of fuse_setattr_in, bytes from its start. */
+const AT = { FH: 8, SIZE: 16, ATIME: 32, MTIME: 40, ATIME_NS: 56, MTIME_NS: 60, MODE: 68, UID: 76, GID: 80 } as const;
+
+const CHANGES = FATTR.MODE | FATTR.UID | FATTR.GID | FATTR.SIZE | FATTR.ATIME | FATTR.MTIME | FATTR.KILL_SUIDGID;
+
+/** uid_t and gid_t that mean "none". */
+const NO_ID = 0xffffffff;
+
+/**
+ * FUSE_SETATTR: chmod, chown, utimensat, truncate. The kernel has checked who may (default_permissions); what it cannot
+ * know, the file flags, is checked here. Only a change of size can wait for a lease, so it goes first.
+ */
+export function setattr(fs: Filesystem, request: Request): void {
+  const inode = fs.inodes.get(request.nodeid);
+  if (inode === undefined) return request.error(E.STALE);
+  const valid = request.u32(0);
+  if ((valid & CHANGES) === 0) return replyAttributes(fs, request, inode);
+  const denied = check(fs, request, inode, valid);
+  if (denied !== 0) return request.error(denied);
+  if ((valid & FATTR.SIZE) !== 0) {
+    const fh = (valid & FATTR.FH) === 0 ? 0 : request.u64(AT.FH);
+    const size = request.u64(AT.SIZE);
+    if (!admitSize(fs, request, inode, size, fh, isNonblocking(fh))) return;
+    const errno = setSize(fs, inode, size);
+    if (errno !== 0) return request.error(errno);
+    fs.inodes.touchChange(inode);
+  }
+  if ((valid & (FATTR.UID | FATTR.GID)) !== 0) chown(fs, request, inode, valid);
+  if ((valid & FATTR.KILL_SUIDGID) !== 0) dropPrivileges(inode, fs.xattrs);
+  if ((valid & FATTR.MODE) !== 0) {
+    fs.acls.chmod(inode, (inode.mode & S.IFMT) | (request.u32(AT.MODE) & S.PERMISSIONS));
+  }
+  fs.inodes.touchAttributes(inode);
+  setTimes(fs, request, inode, valid);
+  replyAttributes(fs, request, inode);
+}
+
+/** What may not be changed: file flags as in notify_change() and ext4_setattr(), ids that are none. */
+function check(fs: Filesystem, request: Request, inode: Inode, valid: number): number {
+  if (fs.options.readOnly) return E.ROFS;
+  if ((valid & FATTR.UID) !== 0 && request.u32(AT.UID) === NO_ID) return E.INVAL;
+  if ((valid & FATTR.GID) !== 0 && request.u32(AT.GID) === NO_ID) return E.INVAL;
+  if (inode.isImmutable) return E.PERM;
+  if (!inode.isAppendOnly) return 0;
+  const givesTime =
+    (valid & (FATTR.ATIME | FATTR.ATIME_NOW)) === FATTR.ATIME ||
+    (valid & (FATTR.MTIME | FATTR.MTIME_NOW)) === FATTR.MTIME;
+  return givesTime || (valid & (FATTR.MODE | FATTR.UID | FATTR.GID)) !== 0 ? E.PERM : 0;
+}
+
+function chown(fs: Filesystem, request: Request, inode: Inode, valid: number): void {
+  const keepGroupId = request.uid === 0 || isMember(request, inode.gid);
+  if ((valid & FATTR.UID) !== 0) inode.uid = request.u32(AT.UID);
+  if ((valid & FATTR.GID) !== 0) inode.gid = request.u32(AT.GID);
+  dropPrivilegesOnChown(inode, fs.xattrs, keepGroupId);
+}
+
+/** Times given, or now: that of the change time just stamped, so that a touch(1) leaves all three equal. */
+function setTimes(fs: Filesystem, request: Request, inode: Inode, valid: number): void {
+  const { times } = fs.inodes;
+  if ((valid & FATTR.ATIME_NOW) !== 0) times.setAtime(inode, inode.ctimeS, inode.ctimeNs);
+  else if ((valid & FATTR.ATIME) !== 0) times.setAtime(inode, request.i64(AT.ATIME), request.u32(AT.ATIME_NS));
+  if ((valid & FATTR.MTIME_NOW) !== 0) times.setMtime(inode, inode.ctimeS, inode.ctimeNs);
+  else if ((valid & FATTR.MTIME) !== 0) times.setMtime(inode, request.i64(AT.MTIME), request.u32(AT.MTIME_NS));
+}
