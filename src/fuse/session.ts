@@ -98,6 +98,11 @@ export class Session implements RequestOwner {
   readonly notifier: Notifier;
   /** Called when the requests that were waiting are done, before going idle, and at least every SLICE_MS. */
   afterBatch: (() => void) | undefined;
+  /**
+   * Called right before a reply goes to the kernel, with its bytes (header and payload; good only during the call): the
+   * last moment at which what the operation did can be made safe against the death of this process.
+   */
+  beforeReply: ((request: Request, reply: Uint8Array) => void) | undefined;
   /** Whether an event of the event loop is awaited right now (a sync's completion), which then should not wait. */
   eventsExpected: (() => boolean) | undefined;
   private readonly fd: number;
@@ -210,6 +215,7 @@ export class Session implements RequestOwner {
     view.setInt32(header + 4, -errno, true);
     view.setUint32(header + 8, request.view.getUint32(8, true), true);
     view.setUint32(header + 12, request.view.getUint32(12, true), true);
+    if (this.beforeReply) this.beforeReply(request, out.bytes.subarray(header, header + HEADER + payload));
     if (this.options.trace) this.options.trace(traceReply(request, errno, payload));
     const r = write(this.fd, this.replyAddress, HEADER + payload);
     if (r < 0) this.replyFailed(request, r);
