@@ -116,8 +116,7 @@ export class Notifier {
   }
 
   private immediate(bytes: Uint8Array): number {
-    const r = write(this.fd, addressOf(bytes), bytes.length);
-    return r < 0 ? r : 0;
+    return Math.min(write(this.fd, addressOf(bytes), bytes.length), 0);
   }
 
   private post(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
@@ -153,7 +152,7 @@ export class Notifier {
     const worker = startWorker(this.fd);
     const lane: Lane = { worker, job: undefined };
     this.lanes.push(lane);
-    worker.on('message', (answer: NotifierAnswer) => this.finished(lane, answer.result < 0 ? answer.result : 0));
+    worker.on('message', (answer: NotifierAnswer) => this.finished(lane, Math.min(answer.result, 0)));
     worker.on('error', () => this.lost(lane));
     worker.on('exit', () => this.lost(lane));
     return lane;

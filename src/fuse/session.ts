@@ -52,6 +52,7 @@ import { Interrupts } from './interrupts.ts';
 import { Notifier } from './notifier.ts';
 import { DEV_IOC, OP } from './protocol.ts';
 import { Answer, type ReplyArea, Request, type RequestOwner } from './request.ts';
+import { Spin } from './spin.ts';
 import { encode } from './structs.ts';
 import { traceReply, traceRequest } from './trace.ts';
 import { isWhole, type Shape, shapes } from './validate.ts';
@@ -113,6 +114,7 @@ export class Session implements RequestOwner {
   private readonly replyAddress: number;
   private readonly parkedRequests = new Map<number, Request>();
   private readonly interrupts = new Interrupts();
+  private readonly spin = new Spin();
   private readonly wake: number;
   private readonly reported = new Set<string>();
   private agreed: ConnectionInfo | undefined;
@@ -232,7 +234,8 @@ export class Session implements RequestOwner {
   private serve(): number {
     const until = performance.now() + SLICE_MS;
     while (!this.end) {
-      const n = read(this.fd, this.request.address, this.requestSize);
+      let n = read(this.fd, this.request.address, this.requestSize);
+      if (n === -E.AGAIN) n = this.lookAgain();
       if (n > 0) {
         this.receive(n);
         if (performance.now() >= until) return BUSY;
@@ -244,6 +247,16 @@ export class Session implements RequestOwner {
       } else this.readFailed(n);
     }
     return IDLE;
+  }
+
+  /** Reads until something comes, for a few microseconds and only where that has paid: see Spin. */
+  private lookAgain(): number {
+    let left = this.spin.looks();
+    if (left === 0) return -E.AGAIN;
+    let n = -E.AGAIN as number;
+    while (left-- > 0 && n === -E.AGAIN) n = read(this.fd, this.request.address, this.requestSize);
+    this.spin.learn(n !== -E.AGAIN);
+    return n;
   }
 
   private readFailed(n: number): void {
