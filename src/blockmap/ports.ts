@@ -40,7 +40,16 @@ export interface Commits {
   readonly sequence: number;
   readonly durable: number;
   touch(): void;
+  /** Blocks of an extent in state 2 were written: it becomes written at a commit after the next device sync. */
+  dataWritten(ino: number, fileBlock: number, length: number): void;
+  /** All extents of the inode are gone. */
+  dataDropped(ino: number): void;
+  /** The open transaction must not commit before what was written up to now is on the device. */
   orderedData(): void;
+  /** Makes the extents in state 2 within file blocks [from, to) written; set by the block map. */
+  convert: (ino: number, from: number, to: number) => void;
+  /** The open transaction was rolled back: caches are ahead of the database. */
+  onFail(fn: (errno: number) => void): void;
   onFlush(fn: () => void): void;
   onDurable(fn: (sequence: number) => void): void;
   commitNow(): number;

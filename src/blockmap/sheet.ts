@@ -18,6 +18,8 @@ export class Sheet {
   count = 0;
   /** Looked at since the cache's hand passed. */
   used = true;
+  /** Bytes of it that the cache has counted. */
+  counted = 0;
   /** End of the run that was last looked up outside of the window: the next one there means reading in order. */
   beyond = -1;
   private rows = new Float64Array(STRIDE);
@@ -72,6 +74,14 @@ export class Sheet {
     this.hint = 0;
   }
 
+  /** Makes room for so many extents. */
+  reserve(count: number): void {
+    if (count * STRIDE <= this.rows.length) return;
+    const larger = new Float64Array(count * STRIDE);
+    larger.set(this.rows);
+    this.rows = larger;
+  }
+
   push(file: number, device: number, length: number, state: number): void {
     this.replace(this.count, this.count, 1);
     this.put(this.count - 1, file, device, length, state);
@@ -88,11 +98,7 @@ export class Sheet {
   /** Makes room for `count` extents in place of those in [first, last). */
   replace(first: number, last: number, count: number): void {
     const total = this.count - (last - first) + count;
-    if (total * STRIDE > this.rows.length) {
-      const larger = new Float64Array(Math.max(total, Math.ceil(this.count * 1.5)) * STRIDE);
-      larger.set(this.rows);
-      this.rows = larger;
-    }
+    if (total * STRIDE > this.rows.length) this.reserve(Math.max(total, Math.ceil(this.count * 1.5)));
     if (last < this.count && first + count !== last) {
       this.rows.copyWithin((first + count) * STRIDE, last * STRIDE, this.count * STRIDE);
     }
