@@ -235,12 +235,14 @@ export class Session implements RequestOwner {
     const until = performance.now() + SLICE_MS;
     while (!this.end) {
       let n = read(this.fd, this.request.address, this.requestSize);
-      if (n === -E.AGAIN) n = this.lookAgain();
+      if (n === -E.AGAIN) {
+        if (this.notifier.pending > 0 || this.eventsExpected?.()) return IDLE;
+        n = this.lookAgain();
+      }
       if (n > 0) {
         this.receive(n);
         if (performance.now() >= until) return BUSY;
       } else if (n === -E.AGAIN) {
-        if (this.notifier.pending > 0 || this.eventsExpected?.()) return IDLE;
         const events = poll1(this.fd, POLL.IN, SPIN_MS);
         if (events === 0) return IDLE;
         if (events < 0) return BUSY; // a signal: its handler runs in the event loop
