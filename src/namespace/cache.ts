@@ -41,19 +41,21 @@ export class InodeCache {
    */
   trim(write: () => void): void {
     const target = this.capacity - (this.capacity >>> 3);
-    this.sweep(target, 2 * this.byIno.size);
+    this.sweep(target);
     if (this.byIno.size <= this.capacity) return;
     write();
-    this.sweep(target, this.byIno.size);
+    this.sweep(target);
   }
 
-  private sweep(target: number, steps: number): void {
-    let left = steps;
+  /** Twice around at most: the first time spares what was used again, the second does not. */
+  private sweep(target: number): void {
+    let steps = 2 * this.byIno.size;
     for (const inode of this.byIno.values()) {
-      if (this.byIno.size <= target || left-- === 0) return;
+      if (this.byIno.size <= target || steps-- === 0) return;
+      const pinned = inode.opens > 0 || inode.dirty || inode.lazy;
       this.byIno.delete(inode.ino);
-      if (!inode.referenced && inode.opens === 0 && !inode.dirty && !inode.lazy) continue;
-      inode.referenced = false;
+      if (!pinned && !inode.referenced) continue;
+      if (!pinned) inode.referenced = false;
       this.byIno.set(inode.ino, inode);
     }
   }

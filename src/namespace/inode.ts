@@ -88,8 +88,8 @@ export class Inode {
   linkable = false;
   /** XATTRS: spares the look into table `xattr` for most files. Kept by `Xattrs`. */
   xattrs: number = XATTRS.UNKNOWN;
-  /** Seen by the cache since its hand last came by. */
-  referenced = true;
+  /** Used again since the cache's hand last came by; a file seen only once (a scan) does not push out others. */
+  referenced = false;
 
   constructor(ino: number) {
     this.ino = ino;

@@ -20,8 +20,8 @@ const DEFAULT_CAPACITY = 65_536;
 
 /**
  * The inodes of the volume. Objects are shared: as long as one is in memory, `get` answers the same object. Changes
- * stay in memory (`touch`) and reach SQL in one pass before COMMIT; at the end of each operation `endOperation` gives
- * them to the redo log of the volume.
+ * stay in memory (`touch`) and reach SQL in one pass before COMMIT; at the end of each operation they go to the redo log
+ * of the volume.
  *
  * An inode is kept, without a name, while it has open handles, while the kernel knows it (`remember`, `forget`) or
  * while `holdReap` says so; until then its number is in table `orphan`.
@@ -43,11 +43,12 @@ export class Inodes {
   private unwritten: Inode[] = [];
   /** Inodes changed by the operation that runs now. */
   private changed: Inode[] = [];
-  private nextIno: number;
-  private total: number;
+  private nextIno = 0;
+  private total = 0;
   private counterDirty = false;
   private counterUnrecorded = false;
 
+  private readonly selectCounter: Query;
   private readonly updateCounter: Mutation;
   private readonly insertOrphan: Mutation;
   private readonly deleteOrphan: Mutation;
@@ -69,18 +70,21 @@ export class Inodes {
     this.selectOrphans = database.query('SELECT ino FROM orphan WHERE ino > ? ORDER BY ino LIMIT 256').raw();
     this.deleteXattrs = database.mutation('DELETE FROM xattr WHERE ino = ?');
     this.deleteSymlink = database.mutation('DELETE FROM symlink WHERE ino = ?');
-    const [nextIno, total] = database.query('SELECT next_ino, inodes FROM volume WHERE id = 1').raw().get() as [
-      number,
-      number,
-    ];
-    this.nextIno = nextIno;
-    this.total = total;
+    this.selectCounter = database.query('SELECT next_ino, inodes FROM volume WHERE id = 1').raw();
+    this.loadCounter();
     store.commits.onFlush(() => this.flush());
+    store.commits.onOperationEnd(() => this.recordDirty());
+    store.commits.onFail(() => this.rollBack());
   }
 
   /** Inodes of the volume, those without names included. */
   get count(): number {
     return this.total;
+  }
+
+  /** Inodes in memory. */
+  get cached(): number {
+    return this.cache.size;
   }
 
   /** Whether `max_inodes` forbids another one (ENOSPC). */
@@ -238,22 +242,21 @@ export class Inodes {
         if (inode === undefined || inode.nlink > 0) this.deleteOrphan.run(ino);
         else if (this.reap(inode)) gone++;
       }
-      this.endOperation();
+      this.trim();
       if (rows.length === 0) return gone;
     }
   }
 
   /**
-   * To be called after each operation: what it changed goes to the redo log, and the cache comes back under its
-   * bound. Costs next to nothing after an operation that only read.
+   * Brings the cache back under its bound: to be called between operations (the session's `afterBatch`), never within
+   * one, which may hold objects that would go. Costs nothing while the cache is not full.
    */
-  endOperation(): void {
-    if (this.changed.length > 0 || this.counterUnrecorded) this.recordDirty();
+  trim(): void {
     if (this.cache.size > this.cache.capacity) this.cache.trim(() => this.flush());
   }
 
   /** Puts what the operation changed in memory into the redo log. */
-  recordDirty(): void {
+  private recordDirty(): void {
     for (const inode of this.changed) {
       if (!inode.unrecorded) continue;
       inode.unrecorded = false;
@@ -285,5 +288,27 @@ export class Inodes {
   /** Puts waiting access times into the open transaction: before a clean unmount. */
   settle(): void {
     if (this.unwritten.length > 0) this.commits.touch();
+  }
+
+  private loadCounter(): void {
+    [this.nextIno, this.total] = this.selectCounter.get() as [number, number];
+  }
+
+  /** The metadata failed: memory goes back to what is committed, as far as that can be read. The mount only reads now. */
+  private rollBack(): void {
+    try {
+      this.loadCounter();
+      for (const inode of [...this.cache.values()]) {
+        const committed = this.rows.read(inode.ino);
+        if (committed === undefined) this.cache.remove(inode.ino);
+        else Object.assign(inode, committed, { opens: inode.opens });
+      }
+    } catch {
+      // Whoever asks for what cannot be read gets EIO from his own operation.
+    }
+    this.unwritten.length = 0;
+    this.changed.length = 0;
+    this.counterDirty = false;
+    this.counterUnrecorded = false;
   }
 }

@@ -31,6 +31,10 @@ export interface Store {
     touch(): void;
     /** `fn` runs right before COMMIT: the owner of write-behind state puts it into SQL there. */
     onFlush(fn: () => void): void;
+    /** `fn` runs before the reply of an operation that changed something: what is in memory only goes to the redo log. */
+    onOperationEnd(fn: () => void): void;
+    /** `fn` runs when the metadata failed and the open transaction was rolled back. */
+    onFail(fn: () => void): void;
   };
   /** Bytes. */
   readonly blockSize: number;

@@ -1,5 +1,6 @@
 import type { Request } from '../fuse/request.ts';
 import { E } from '../system/errno.ts';
+import { checkWritable } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 import { permits } from './permission.ts';
 
@@ -11,7 +12,7 @@ export function access(fs: Filesystem, request: Request): void {
   if (inode === undefined) return request.error(E.STALE);
   const want = request.u32(0) & 7;
   if ((want & W_OK) !== 0) {
-    if (fs.options.readOnly && (inode.isRegular || inode.isDirectory)) return request.error(E.ROFS);
+    if (checkWritable(fs) !== 0 && (inode.isRegular || inode.isDirectory)) return request.error(E.ROFS);
     if (inode.isImmutable) return request.error(E.PERM);
   }
   if (permits(fs, inode, request, want)) request.ok();

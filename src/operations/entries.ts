@@ -12,10 +12,14 @@ export function isControlName(fs: Filesystem, parent: number, name: Buffer): boo
   return parent === ROOT_INO && controlName.length > 0 && name.equals(controlName);
 }
 
-/** ENOSPC when the volume may hold no more inodes, EROFS when nothing may be changed. */
+/** EROFS when nothing may be changed: mounted so, or since the metadata failed (errors=remount-ro). */
+export function checkWritable(fs: Filesystem): number {
+  return fs.options.readOnly || fs.volume.commits.failed !== 0 ? E.ROFS : 0;
+}
+
+/** ENOSPC when the volume may hold no more inodes. */
 export function checkSpace(fs: Filesystem): number {
-  if (fs.options.readOnly) return E.ROFS;
-  return fs.inodes.isFull ? E.NOSPC : 0;
+  return checkWritable(fs) || (fs.inodes.isFull ? E.NOSPC : 0);
 }
 
 /**
@@ -23,8 +27,7 @@ export function checkSpace(fs: Filesystem): number {
  * append-only one may grow), and the name is good and free (EEXIST).
  */
 export function checkCreate(fs: Filesystem, parent: Inode | undefined, name: Buffer): number {
-  if (fs.options.readOnly) return E.ROFS;
-  const bad = checkTarget(parent, name);
+  const bad = checkWritable(fs) || checkTarget(parent, name);
   if (bad !== 0) return bad;
   const { ino, isImmutable } = parent as Inode;
   if (dots(name) > 0 || isControlName(fs, ino, name) || fs.dentries.lookup(ino, name) !== 0) return E.EXIST;

@@ -1,5 +1,6 @@
 import type { Request } from '../fuse/request.ts';
 import { E } from '../system/errno.ts';
+import { checkWritable } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 import { deniedByFlags, isHidden, KIND, kindOf } from './xattr-names.ts';
 
@@ -7,7 +8,7 @@ import { deniedByFlags, isHidden, KIND, kindOf } from './xattr-names.ts';
 export function removexattr(fs: Filesystem, request: Request): void {
   const inode = fs.inodes.get(request.nodeid);
   if (inode === undefined) return request.error(E.STALE);
-  if (fs.options.readOnly) return request.error(E.ROFS);
+  if (checkWritable(fs) !== 0) return request.error(E.ROFS);
   const name = request.name(0);
   const kind = kindOf(inode, name);
   if (kind < 0) return request.error(-kind);

@@ -4,7 +4,7 @@ import type { Inode } from '../namespace/inode.ts';
 import { ROOT_INO, S } from '../namespace/inode.ts';
 import { dots } from '../namespace/names.ts';
 import { E } from '../system/errno.ts';
-import { checkFlagsOfRemoval, checkSpace, checkTarget, isControlName } from './entries.ts';
+import { checkFlagsOfRemoval, checkSpace, checkTarget, checkWritable, isControlName } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** Flags of renameat2(2). */
@@ -33,7 +33,7 @@ export function rename2(fs: Filesystem, request: Request): void {
 
 /** Rows 17 and 18 of the matrix: no lease is asked, not even that of a file that loses its last name. */
 function move(fs: Filesystem, request: Request, head: number, flags: number): void {
-  if (fs.options.readOnly) return request.error(E.ROFS);
+  if (checkWritable(fs) !== 0) return request.error(E.ROFS);
   const oldName = request.name(head);
   const from = placeOf(fs, request.nodeid, oldName);
   if (typeof from === 'number') return request.error(from);

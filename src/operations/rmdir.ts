@@ -2,12 +2,12 @@ import type { Request } from '../fuse/request.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { dots } from '../namespace/names.ts';
 import { E } from '../system/errno.ts';
-import { checkFlagsOfRemoval, checkTarget, isControlName } from './entries.ts';
+import { checkFlagsOfRemoval, checkTarget, checkWritable, isControlName } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** FUSE_RMDIR, of empty directories. */
 export function rmdir(fs: Filesystem, request: Request): void {
-  if (fs.options.readOnly) return request.error(E.ROFS);
+  if (checkWritable(fs) !== 0) return request.error(E.ROFS);
   const parent = fs.inodes.get(request.nodeid) as Inode;
   const name = request.name(0);
   const bad = checkTarget(parent, name);

@@ -4,6 +4,7 @@ import type { Inode } from '../namespace/inode.ts';
 import { S } from '../namespace/inode.ts';
 import { dropPrivileges, dropPrivilegesOnChown } from '../namespace/privileges.ts';
 import { E } from '../system/errno.ts';
+import { checkWritable } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 import { isNonblocking } from './handle.ts';
 import { isMember } from './permission.ts';
@@ -49,7 +50,7 @@ export function setattr(fs: Filesystem, request: Request): void {
 
 /** What may not be changed: file flags as in notify_change() and ext4_setattr(), ids that are none. */
 function check(fs: Filesystem, request: Request, inode: Inode, valid: number): number {
-  if (fs.options.readOnly) return E.ROFS;
+  if (checkWritable(fs) !== 0) return E.ROFS;
   if ((valid & FATTR.UID) !== 0 && request.u32(AT.UID) === NO_ID) return E.INVAL;
   if ((valid & FATTR.GID) !== 0 && request.u32(AT.GID) === NO_ID) return E.INVAL;
   if (inode.isImmutable) return E.PERM;

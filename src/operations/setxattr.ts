@@ -6,6 +6,7 @@ import type { Inode } from '../namespace/inode.ts';
 import { S } from '../namespace/inode.ts';
 import { XATTR } from '../namespace/xattrs.ts';
 import { E } from '../system/errno.ts';
+import { checkWritable } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 import { deniedByFlags, KIND, kindOf } from './xattr-names.ts';
 
@@ -20,7 +21,7 @@ const EMPTY_ACL = 4;
 export function setxattr(fs: Filesystem, request: Request): void {
   const inode = fs.inodes.get(request.nodeid);
   if (inode === undefined) return request.error(E.STALE);
-  if (fs.options.readOnly) return request.error(E.ROFS);
+  if (checkWritable(fs) !== 0) return request.error(E.ROFS);
   const { setxattrExt } = fs.options;
   const size = request.u32(0);
   const flags = request.u32(4);

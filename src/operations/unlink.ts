@@ -1,7 +1,7 @@
 import type { Request } from '../fuse/request.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
-import { checkFlagsOfRemoval, checkTarget, isControlName } from './entries.ts';
+import { checkFlagsOfRemoval, checkTarget, checkWritable, isControlName } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { Filesystem } from './filesystem.ts';
  * closed, forgotten by the kernel and free of leases (`Inodes.reap`).
  */
 export function unlink(fs: Filesystem, request: Request): void {
-  if (fs.options.readOnly) return request.error(E.ROFS);
+  if (checkWritable(fs) !== 0) return request.error(E.ROFS);
   const parent = fs.inodes.get(request.nodeid) as Inode;
   const name = request.name(0);
   const bad = checkTarget(parent, name);
