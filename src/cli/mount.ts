@@ -15,7 +15,7 @@ export const mount: Command = {
     'Comes back when the mount is ready; a daemon in the background serves it until `layoutfs umount DIR` or umount(8).\n' +
     'With -f it stays in the foreground, and Ctrl-C unmounts.',
   options: {
-    o: { type: 'string', short: 'o', multiple: true, value: 'OPTION,…', help: 'mount options, see below' },
+    options: { type: 'string', short: 'o', multiple: true, value: 'OPTION,…', help: 'mount options, see below' },
     foreground: { type: 'boolean', short: 'f', help: 'stay in the foreground; messages on stderr' },
   },
   positionals: [2, 2],
@@ -30,7 +30,7 @@ export const mount: Command = {
     return ['Mount options:', ...rows].join('\n');
   },
   async run({ options, positionals, json }) {
-    const texts = (options.o as string[] | undefined) ?? [];
+    const texts = (options.options as string[] | undefined) ?? [];
     const [image, dir] = checkPlaces(positionals[0] as string, positionals[1] as string);
     const parsed = parseOrExplain(texts);
     if (options.foreground === true) return serveHere(image, dir, parsed);

@@ -13,13 +13,13 @@ export const start: Command = {
   summary: 'try it: make a volume if there is none, mount it in the foreground, and say what to type next',
   usage: '[IMAGE [DIR]] [-o OPTION,…]',
   about: 'IMAGE is ./layoutfs.img and DIR is ./mnt where they are not given. A new volume has 4 GiB, sparse.',
-  options: { o: { type: 'string', short: 'o', multiple: true, value: 'OPTION,…', help: 'mount options' } },
+  options: { options: { type: 'string', short: 'o', multiple: true, value: 'OPTION,…', help: 'mount options' } },
   positionals: [0, 2],
   examples: ['layoutfs start', 'layoutfs start /srv/try.img /mnt -o break=10'],
   async run({ options, positionals }) {
     const image = resolve(positionals[0] ?? 'layoutfs.img');
     const dir = resolve(positionals[1] ?? 'mnt');
-    const parsed = parseOrExplain((options.o as string[] | undefined) ?? []);
+    const parsed = parseOrExplain((options.options as string[] | undefined) ?? []);
     if (!existsSync(image)) {
       await makeVolume(image, { size: SIZE, blockSize: 4096, label: '', force: false });
       print(`made ${here(image)} (4 GiB, sparse) and ${here(image)}.meta`);

@@ -4,7 +4,7 @@ import { Malformed } from '../control/grammar/raw.ts';
 import { readField, readRange } from '../control/grammar/read.ts';
 import { VERBS, type Verb, type VerbName } from '../control/grammar/verbs.ts';
 import type { Arguments, Command, OptionSpec } from './command.ts';
-import { EXIT, usageError } from './exit.ts';
+import { CommandError, EXIT, usageError } from './exit.ts';
 import { layoutfsMounts, type Mount, mountAt, mountOf } from './mounts.ts';
 import { printJson } from './output.ts';
 import { printReply } from './reply.ts';
@@ -129,11 +129,11 @@ function readRangeOption(text: string): Record<string, number> {
   }
 }
 
-/** @throws CommandError (usage) when it is not clear which mount is meant. */
+/** @throws CommandError (unmounted, or usage when it is not clear which mount is meant) */
 export function onlyMount(): Mount {
   const mounts = layoutfsMounts();
   if (mounts.length === 1) return mounts[0] as Mount;
-  if (mounts.length === 0) throw usageError('no layoutfs is mounted');
+  if (mounts.length === 0) throw new CommandError('no layoutfs is mounted', EXIT.unmounted, 'ENODEV');
   throw usageError(`several are mounted, say which: ${mounts.map((mount) => mount.dir).join(' ')}`);
 }
 
