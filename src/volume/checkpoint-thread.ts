@@ -1,5 +1,5 @@
-import SQLite from 'better-sqlite3';
 import { parentPort, workerData } from 'node:worker_threads';
+import SQLite from 'better-sqlite3';
 
 /**
  * The thread of `WorkerCheckpointer`: a connection that writes WAL frames back, and that copies the database for a

@@ -52,7 +52,8 @@ export class Commits {
   readonly counts = { commits: 0, inline: 0, dataSyncs: 0, walSyncs: 0, early: 0 };
   private readonly database: Database;
   private readonly device: Device;
-  private readonly wal: Wal;
+  /** Undefined: opened for reading only. */
+  private readonly wal: Wal | undefined;
   private readonly io: StorageIo;
   private readonly clock: Clock;
   private readonly options: CommitOptions;
@@ -71,6 +72,8 @@ export class Commits {
   private ordered = false;
   private orderedOpen = false;
   private orderedMark = 0;
+  /** A sync of the device has run on behalf of the open transaction. */
+  private orderedTried = false;
   private dataRunning = false;
   private walRunning = false;
   private commitDue = false;
@@ -85,7 +88,7 @@ export class Commits {
   constructor(parts: {
     database: Database;
     device: Device;
-    wal: Wal;
+    wal: Wal | undefined;
     clock: Clock;
     committed: number;
     options: CommitOptions;
@@ -109,7 +112,7 @@ export class Commits {
   touch(): void {
     this.changed = true;
     if (this.database.inTransaction) return;
-    if (this.failed !== 0) throw new MetadataError(E.ROFS, 'metadata failed; the mount is read-only');
+    if (this.failed !== 0 || !this.wal) throw new MetadataError(E.ROFS, 'the metadata is read-only');
     this.database.begin();
     this.armTimer();
   }
@@ -167,10 +170,10 @@ export class Commits {
    * be answered from the log. Without this call the log stays empty and only commits survive.
    */
   operationEnd(unique = 0, uniqueHigh = 0, reply?: Uint8Array): void {
-    if (!this.changed) return;
+    const { redo } = this.database;
+    if (!this.changed && !redo?.pending) return;
     this.changed = false;
     if (this.orderedOpen) this.resolveOrdered();
-    const { redo } = this.database;
     if (!redo || this.failed !== 0 || !this.database.inTransaction) return;
     for (const fn of this.operationEnds) fn();
     this.changed = false;
@@ -190,14 +193,9 @@ export class Commits {
     this.wait(fn, -1);
   }
 
-  /** Whether a sync runs elsewhere: a loop that polls should come back to the event loop soon. */
+  /** Somebody waits, or a sync runs on another thread: a session should not spin (its `eventsExpected`). */
   get busy(): boolean {
-    return this.dataRunning || this.walRunning;
-  }
-
-  /** Whether somebody waits for `settle`. */
-  get waiting(): boolean {
-    return this.waiters.size > 0;
+    return this.dataRunning || this.walRunning || this.waiters.size > 0;
   }
 
   /**
@@ -205,8 +203,8 @@ export class Commits {
    * which are there already share one cycle; without a session the event loop calls it.
    */
   settle(): void {
-    if (this.failed !== 0) return this.answerAll(E.IO);
     if (this.waiters.size === 0) return;
+    if (this.failed !== 0 || !this.wal) return this.answerAll(this.failed === 0 ? 0 : E.IO);
     if (this.dataRunning || this.walRunning || !this.inlineAllowed()) return this.advance();
     this.counts.inline++;
     this.runInline(this.waiters.needsData(this.device.synced));
@@ -215,7 +213,7 @@ export class Commits {
   /** A whole cycle on this thread: 0 or positive errno (of the data, or of the metadata). */
   commitNow(): number {
     if (this.failed !== 0) return E.IO;
-    return this.runInline(true);
+    return this.wal ? this.runInline(true) : 0;
   }
 
   /** COMMIT without any sync but that of ordered data: safe against the death of the daemon, not of the host. */
@@ -266,10 +264,10 @@ export class Commits {
   /** Starts whatever is needed and not running yet. */
   private advance(): void {
     if (this.failed !== 0 || this.closed) return;
-    if (this.orderedOpen && !this.changed) this.resolveOrdered();
     const { synced } = this.device;
     const commit = this.commitDue || this.waiters.needsCommit(synced);
-    const orderedFirst = commit && this.ordered && (this.orderedOpen || this.orderedMark > synced);
+    // Once: if ordered data came again meanwhile, COMMIT syncs it on this thread, or it might never come to an end.
+    const orderedFirst = commit && !this.orderedTried && this.orderedUnsynced;
     if (!this.dataRunning && (this.dataDue || orderedFirst || this.waiters.needsData(synced))) this.startData();
     if (commit && !orderedFirst && !this.walRunning) {
       this.commitDue = false;
@@ -296,6 +294,7 @@ export class Commits {
     this.device.syncAsync().then((r) => {
       this.dataRunning = false;
       if (this.closed) return;
+      this.orderedTried = this.ordered;
       this.dataEnds(mark, r, performance.now() - before);
       if (this.conversions.ready) this.commitDue = true;
       this.advance();
@@ -315,6 +314,10 @@ export class Commits {
     if (r < 0) this.waiters.dataFailed(mark, -r);
   }
 
+  private get orderedUnsynced(): boolean {
+    return this.ordered && (this.orderedOpen || this.orderedMark > this.device.synced);
+  }
+
   private resolveOrdered(): void {
     this.orderedOpen = false;
     this.orderedMark = this.device.written;
@@ -327,7 +330,7 @@ export class Commits {
     const { database, device } = this;
     this.committing = true;
     try {
-      if (this.ordered && (this.orderedOpen || this.orderedMark > device.synced)) {
+      if (this.orderedUnsynced) {
         const errno = this.syncData();
         // Committing now would point files at blocks whose contents were lost.
         if (errno !== 0) this.fail(errno, new Error(`sync of ordered data: errno ${errno}`));
@@ -359,6 +362,7 @@ export class Commits {
       if (redo) redo.paused = false;
     }
     this.ordered = false;
+    this.orderedTried = false;
     this.changed = false;
     this.committed = this.sequence++;
     this.counts.commits++;
@@ -371,11 +375,12 @@ export class Commits {
   private syncWal(): boolean {
     const upTo = this.committed;
     const before = performance.now();
-    const r = this.wal.sync();
+    const r = this.wal?.sync() ?? 0;
     return this.walEnds(upTo, r, performance.now() - before);
   }
 
   private startWal(): void {
+    if (!this.wal) return;
     this.walRunning = true;
     const upTo = this.committed;
     const before = performance.now();

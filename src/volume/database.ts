@@ -9,6 +9,8 @@ export type Value = number | string | Uint8Array | null;
 
 /** Page cache of the state thread's connection, KiB. */
 const CACHE_KIB = 48 * 1024;
+/** A WAL that a burst (or a long reader) made longer is cut to this when it starts anew. Bytes. */
+const WAL_LIMIT = 16 * 1024 * 1024;
 
 /** A prepared SELECT. Rows are objects by column name; of `raw()`, arrays in the order of the columns (faster). */
 export class Query {
@@ -122,6 +124,7 @@ export class Database {
     // frames are overwritten and a checkpoint syncs before the WAL may be reused. OFF would skip those two as well.
     connection.pragma('synchronous = NORMAL');
     connection.pragma('wal_autocheckpoint = 0');
+    connection.pragma(`journal_size_limit = ${WAL_LIMIT}`);
     connection.pragma('cell_size_check = ON');
     connection.pragma('trusted_schema = OFF');
     connection.pragma('temp_store = MEMORY');

@@ -1,7 +1,7 @@
-import { MAP, O, PROT } from '../system/constants.ts';
-import { bufferAt, close, ftruncate, mmap, munmap, open, pwrite, addressOf } from '../system/libc.ts';
-import { answerSize, encodeAnswer, encodeDefinition, encodeRun, MARGIN } from './redo-records.ts';
+import { MAP, O, PROT, SEEK } from '../system/constants.ts';
+import { addressOf, bufferAt, close, ftruncate, lseek, mmap, munmap, open, pwrite } from '../system/libc.ts';
 import type { Value } from './database.ts';
+import { answerSize, encodeAnswer, encodeDefinition, encodeRun, MARGIN } from './redo-records.ts';
 import { VolumeError } from './volume-error.ts';
 
 /**
@@ -51,14 +51,11 @@ export class Redo {
   constructor(path: string, uuid: string, capacity: number = CAPACITY) {
     this.path = path;
     this.capacity = capacity;
-    const fd = open(path, O.RDWR | O.CREAT | O.TRUNC, 0o600);
+    const fd = open(path, O.RDWR | O.CREAT, 0o600);
     if (fd < 0) throw new VolumeError('SYSTEM', `cannot create ${path}`, { errno: -fd });
+    let r = lseek(fd, 0, SEEK.END);
     // Written, not fallocated: a store to a block the host has not initialised would cost it a journal transaction.
-    const zeros = Buffer.alloc(1024 * 1024);
-    let r = ftruncate(fd, capacity);
-    for (let at = 0; r >= 0 && at < capacity; at += zeros.length) {
-      r = pwrite(fd, addressOf(zeros), Math.min(zeros.length, capacity - at), at);
-    }
+    if (r !== capacity) r = fill(fd, capacity);
     const mapped = r < 0 ? r : mmap(0, capacity, PROT.READ | PROT.WRITE, MAP.SHARED | MAP.POPULATE, fd, 0);
     close(fd);
     if (mapped < 0) throw new VolumeError('SYSTEM', `cannot map ${path}`, { errno: -mapped });
@@ -143,6 +140,16 @@ export class Redo {
   private overflow(): void {
     this.overflowed = true;
   }
+}
+
+/** Makes the file `capacity` bytes of zeros: 0 or -errno. */
+function fill(fd: number, capacity: number): number {
+  const zeros = Buffer.alloc(1024 * 1024);
+  let r = ftruncate(fd, 0);
+  for (let at = 0; r >= 0 && at < capacity; at += r) {
+    r = pwrite(fd, addressOf(zeros), Math.min(zeros.length, capacity - at), at);
+  }
+  return r;
 }
 
 /** Over 32-bit words; guards against a frame that was not finished, not against malice. */

@@ -17,7 +17,8 @@ export function registerFunctions(connection: SQLite.Database): void {
 function fill(bitmap: Uint8Array, first: number, count: number, on: boolean): Buffer {
   const out = Buffer.from(bitmap);
   const end = first + count;
-  if (first < 0 || count < 0 || end > out.length * 8) throw new RangeError(`bits ${first}+${count} of ${out.length * 8}`);
+  if (first < 0 || count < 0 || end > out.length * 8)
+    throw new RangeError(`bits ${first}+${count} of ${out.length * 8}`);
   for (let bit = first; bit < end; ) {
     if (bit % 8 === 0 && end - bit >= 8) {
       const bytes = Math.floor((end - bit) / 8);

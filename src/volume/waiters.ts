@@ -39,7 +39,8 @@ export class Waiters {
 
   /** A device sync failed that was to cover changes up to `synced`: nobody can know whose. */
   dataFailed(synced: number, errno: number): void {
-    for (const waiter of this.list) if (waiter.data >= 0 && waiter.data <= synced && waiter.sequence === 0) waiter.errno = errno;
+    for (const waiter of this.list)
+      if (waiter.data >= 0 && waiter.data <= synced && waiter.sequence === 0) waiter.errno = errno;
   }
 
   /** Transaction `sequence` was committed and holds everything done so far. */

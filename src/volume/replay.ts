@@ -1,0 +1,75 @@
+import fs from 'node:fs';
+import type SQLite from 'better-sqlite3';
+import { checksum, FRAME, HEADER, MAGIC, VERSION } from './redo.ts';
+import { decodeRecords } from './redo-records.ts';
+
+export interface Replayed {
+  /** Operations that were answered but not committed, and now are. */
+  operations: number;
+  /** Replies by `unique` (low 53 bits and the rest, as `low:high`), for requests that the kernel sends again. */
+  answers: Map<string, Buffer>;
+  /** Transaction that the replay has committed, or the last one before if there was nothing to do. */
+  sequence: number;
+  /** Why the replay was given up; the volume is then in the state of its last commit. */
+  problem?: string;
+}
+
+/** Key of `Replayed.answers`. */
+export const answerKey = (unique: number, uniqueHigh: number): string => `${unique}:${uniqueHigh}`;
+
+/**
+ * Runs what the redo log holds behind transaction `committed`, in one transaction of its own, not synced. The device
+ * must have been synced: the log may tell of blocks whose data is in the page cache only. All or nothing.
+ */
+export function replay(connection: SQLite.Database, path: string, uuid: string, committed: number): Replayed {
+  const none: Replayed = { operations: 0, answers: new Map(), sequence: committed };
+  const frames = readFrames(path, uuid, committed);
+  if (frames.length === 0) return none;
+  const statements = new Map<number, SQLite.Statement>();
+  const answers = new Map<string, Buffer>();
+  connection.exec('BEGIN IMMEDIATE');
+  try {
+    for (const { records } of frames) {
+      decodeRecords(records, {
+        define: (number, sql) => statements.set(number, connection.prepare(sql)),
+        run: (number, args) => {
+          const statement = statements.get(number);
+          if (!statement) throw new RangeError(`statement ${number} is not defined`);
+          statement.run(...args);
+        },
+        answer: (unique, high, reply) => answers.set(answerKey(unique, high), reply),
+      });
+    }
+    connection.prepare('UPDATE volume SET sequence = ?').run(committed + 1);
+    connection.exec('COMMIT');
+  } catch (error) {
+    if (connection.inTransaction) connection.exec('ROLLBACK');
+    return { ...none, problem: `redo log ${path}: ${String(error)}` };
+  }
+  return { operations: frames.length, answers, sequence: committed + 1 };
+}
+
+interface Frame {
+  sequence: number;
+  records: Buffer;
+}
+
+/** Whole frames of the one transaction that follows `committed`, in order; none when the log is not of this volume. */
+function readFrames(path: string, uuid: string, committed: number): Frame[] {
+  if (!fs.existsSync(path)) return [];
+  const bytes = fs.readFileSync(path);
+  if (bytes.length < HEADER + FRAME || bytes.readUInt32LE(0) !== MAGIC || bytes.readUInt32LE(4) !== VERSION) return [];
+  if (bytes.toString('latin1', 16, 16 + uuid.length) !== uuid) return [];
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  const out: Frame[] = [];
+  for (let at = HEADER; at + FRAME <= bytes.length; ) {
+    const length = bytes.readUInt32LE(at);
+    const end = at + FRAME + length;
+    if (length === 0 || length % 4 !== 0 || end > bytes.length) break;
+    if (checksum(words, (at + 8) >> 2, end >> 2) !== words[(at >> 2) + 1]) break;
+    const sequence = bytes.readDoubleLE(at + 8);
+    if (sequence === committed + 1) out.push({ sequence, records: bytes.subarray(at + FRAME, end) });
+    at = (end + 7) & ~7;
+  }
+  return out;
+}
