@@ -41,7 +41,13 @@ export class GuardedWindow implements Handle {
 
   read(request: Request, offset: number, size: number): void {
     const { range, inode, ports } = this;
-    const end = Math.min(offset + Math.min(size, request.out.capacity), inode.size);
+    const wanted = offset + Math.min(size, request.out.capacity);
+    // Before the end of the file counts: a revoked mapping must fault even where a truncate took the file away.
+    if (!range.mayRead(offset, wanted)) {
+      request.error(E.IO);
+      return;
+    }
+    const end = Math.min(wanted, inode.size);
     if (offset >= end) {
       request.ok(0);
       return;
@@ -50,10 +56,6 @@ export class GuardedWindow implements Handle {
     const to = Math.min(end, range.end);
     if (from >= to) {
       request.error(E.NXIO);
-      return;
-    }
-    if (!range.mayRead(from, to)) {
-      request.error(E.IO);
       return;
     }
     const { start, bytes, address } = request.out;
@@ -67,7 +69,7 @@ export class GuardedWindow implements Handle {
     request.ok(end - offset);
   }
 
-  write(request: Request, offset: number, size: number, flags: number): void {
+  write(request: Request, offset: number, size: number): void {
     const { range, inode } = this;
     const fromCache = (request.u32(WRITE_IN.WRITE_FLAGS) & WRITE_FLAG.CACHE) !== 0;
     const data = request.body + WRITE_IN.LENGTH;
@@ -88,7 +90,9 @@ export class GuardedWindow implements Handle {
     }
     const { bytes } = request;
     const stray = !isZero(bytes, data, data + from - offset) || !isZero(bytes, data + to - offset, data + size);
-    this.store(request, from, to, data + from - offset, size, stray ? E.IO : 0, flags);
+    if (!this.store(request, from, to, data + from - offset)) return;
+    if (stray) request.error(E.IO);
+    else request.ok(putWrite(request.out.view, request.out.start, size));
   }
 
   fsync(request: Request): void {
@@ -101,43 +105,19 @@ export class GuardedWindow implements Handle {
   }
 
   /** Writes [from, to) of the file out of the request's bytes, once the leases of others let it. */
-  private store(
-    request: Request,
-    from: number,
-    to: number,
-    at: number,
-    size: number,
-    verdict: number,
-    flags: number,
-  ): void {
+  private store(request: Request, from: number, to: number, at: number): boolean {
     const { inode, ports } = this;
-    const { uid, gid, pid } = request;
-    // The data stays in the request, and a parked one is a copy: only its own address counts when the time comes.
-    let current = request;
-    let written = 0;
-    let answered = false;
-    const pending = ports.guard.run({
-      touches: [{ inode, changes: this.changes(from, to) }],
-      actor: { uid, gid, pid, fh: this.handle },
-      operation: 'window.write',
-      patienceMs: (flags & O.NONBLOCK) !== 0 ? 0 : Number.POSITIVE_INFINITY,
-      change: () => {
-        written = ports.blocks.write(inode, from, to - from, current.address + at);
-        if (written < 0) return -written;
-        ports.inodes.touchChange(inode);
-        ports.inodes.endOperation();
-        return 0;
-      },
-      done: (errno) => {
-        answered = true;
-        if (errno === 0) this.windows.coherence.changed(inode.ino, from, to - from, this.node);
-        if (errno !== 0 || verdict !== 0) current.error(errno || verdict);
-        else current.ok(putWrite(current.out.view, current.out.start, size));
-      },
-    });
-    if (answered) return;
-    current = request.park();
-    if (pending) current.onInterrupt = () => pending.cancel(E.INTR);
+    const nonblocking = (request.u32(WRITE_IN.FLAGS) & O.NONBLOCK) !== 0;
+    const changes = this.changes(from, to);
+    if (!ports.guard.admit(request, inode, 'window.write', changes, this.handle, nonblocking)) return false;
+    const written = ports.blocks.write(inode, from, to - from, request.address + at);
+    if (written < 0) {
+      request.error(-written);
+      return false;
+    }
+    ports.inodes.touchChange(inode);
+    this.windows.coherence.changed(inode.ino, from, to - from, this.node);
+    return true;
   }
 
   private changes(from: number, to: number): Change[] {

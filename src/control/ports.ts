@@ -96,6 +96,8 @@ export interface Xattrs {
 }
 
 export interface Durability {
+  /** The open transaction must not be committed before the device is synced: a holder stored data on his own. */
+  orderedData(): void;
   /** Everything done so far, data and metadata, is on disk: 0, or the errno of why it is not. */
   whenDurable(fn: (errno: number) => void): void;
   /** The same without file data. */
@@ -128,23 +130,18 @@ export interface DeviceFacts {
 }
 
 /**
- * An operation on behalf of a verb (clone, collapse, prepare, …) meets the lease engine as every operation does, in
- * operations/guard.ts: judged, recalled, waited for, and then `change` runs in the same turn as the last judgement.
+ * Where an operation that came as a request meets the lease engine (operations/guard.ts). On false the request was
+ * answered, or parked to be dispatched again.
  */
 export interface Guard {
-  run(work: GuardedWork): Pending | undefined;
-}
-
-export interface GuardedWork {
-  /** All that is touched, judged together: of one file or of several. */
-  touches: { inode: Inode; changes: Change[] }[];
-  actor: Actor;
-  operation: string;
-  /** Milliseconds to wait for holders; 0 starts the recalls and answers EAGAIN. */
-  patienceMs: number;
-  /** Changes the block map; 0 or errno. Also judges what depends on the map once more, as it may have moved. */
-  change: () => number;
-  done: (errno: number, refusal?: LeaseRefusal) => void;
+  admit(
+    request: Request,
+    inode: Inode,
+    operation: string,
+    changes: readonly Change[],
+    fh: number,
+    nonblocking: boolean,
+  ): boolean;
 }
 
 /** Something that waits. `cancel` ends it with an errno; its `done` is then called with that. */

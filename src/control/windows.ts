@@ -1,4 +1,5 @@
 import type { WindowPort } from '../lease/ports.ts';
+import { E } from '../system/errno.ts';
 import { Coherence } from './coherence.ts';
 import type { ControlPorts } from './ports.ts';
 import type { WindowRange } from './windowrange.ts';
@@ -73,13 +74,22 @@ export class Windows implements WindowPort {
   private async invalidate(nodes: number[], offset: number, end: number): Promise<number> {
     for (const node of nodes) {
       const size = Math.min(end, this.sizeBehind(node));
-      for (let from = offset; from < size; from += STEP) {
-        const errno = await this.ports.notifier.invalInode(node, from, Math.min(STEP, size - from));
-        // ENOENT: the kernel has forgotten the inode, so nobody has it mapped.
-        if (errno !== 0 && errno !== -2) return -errno;
+      let from = offset;
+      for (; from + STEP < size; from += STEP) {
+        const errno = await this.drop(node, from, STEP);
+        if (errno !== 0) return errno;
       }
+      // The rest to any end, where the range has none: the file may have been longer when it was mapped.
+      const errno = await this.drop(node, from, Number.isFinite(end) ? end - from : 0);
+      if (errno !== 0) return errno;
     }
     return 0;
+  }
+
+  private async drop(node: number, offset: number, length: number): Promise<number> {
+    const errno = -(await this.ports.notifier.invalInode(node, offset, length));
+    // The kernel has forgotten the inode: nobody has it mapped.
+    return errno === E.NOENT ? 0 : errno;
   }
 
   /** Bytes of the file that a node shows. */

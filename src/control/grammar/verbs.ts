@@ -1,3 +1,4 @@
+import { ROW_NAMES } from '../../lease/rows.ts';
 import type { Fields, ValuesOf } from './fields.ts';
 import * as f from './fields.ts';
 
@@ -44,7 +45,6 @@ export const EVENT_NAMES = [
 ] as const;
 
 const isNotify = (value: string): boolean => /^(event|none|signal:([1-9]|[1-5][0-9]|6[0-4]))$/.test(value);
-const isPower = (value: string): boolean => /^[a-z][a-z0-9._-]*$/.test(value);
 
 const range = {
   offset: f.size('first byte of the range'),
@@ -58,6 +58,7 @@ const file = {
 const lease = {
   id: f.required(f.integer('the lease')),
   seq: f.integer('the last seq the holder knows; an old one is ESTALE'),
+  token: f.text('as told by get: proves the holder from another session'),
 };
 const changed = {
   id: f.required(f.integer('the lease')),
@@ -101,13 +102,12 @@ const blockerItem = {
   lease: f.integer('the lease in the way'),
   kind: f.text('its kind'),
   state: f.text('its state'),
-  answer: f.required(f.choice(['recall', 'refuse', 'deadlock', 'wait', 'sealed'], 'what it does to the operation')),
-  errno: f.text('what the operation would fail with'),
   holder: f.group(HOLDER, 'its holder'),
   ...replyRange,
   age_ms: f.milliseconds('since the grant'),
   deadline_ms: f.nullable(f.milliseconds('until it gives way at the latest')),
-  hint: f.text('the cure'),
+  cause: f.required(f.text('a word for programs')),
+  hint: f.required(f.text('the cure')),
 };
 
 const verb = <const V extends Verb>(of: V): V => of;
@@ -132,7 +132,10 @@ export const VERBS = {
       coherent: f.flag("a third party's write in place recalls too"),
       notify: f.matching(isNotify, 'event, none or signal:N', 'how a recall is told; event if not given'),
       on_expire: f.choice(['relocate', 'kill', 'none'], 'what to do with a holder that does not answer'),
-      min_fence: f.choice(['none', 'medium', 'strong'], 'refuse the lease unless it can be fenced so well'),
+      min_fence: f.choice(
+        ['none', 'medium', 'configured', 'strong'],
+        'refuse the lease unless it can be fenced so well',
+      ),
       accept: f.choice(['ro'], 'take this mode when the asked one is not to be had'),
       wait: f.duration('how long to queue for it; 0 if not given'),
       after_recall: f.flag('queue behind the recall that is taking it away'),
@@ -145,14 +148,18 @@ export const VERBS = {
       extents: f.required(f.integer('how many extents the range has')),
       epoch: f.required(f.integer('of this mount')),
       token: f.required(f.text('names this grant across a crash of the daemon')),
-      fence: f.text('how well it can be fenced: strong, medium, none'),
+      secret: f.text('of a named lease, when the holder gave none'),
     },
     example: 'get path=/db/data.ibd kind=direct range=0-1g unwritten_ok',
   }),
   return: verb({
     summary: 'give a lease back, whole or a range of it',
     request: { ...lease, ...range, cascade: f.flag('its sub-leases too') },
-    reply: changed,
+    reply: {
+      ...changed,
+      rest: f.integer('a range out of the middle leaves two leases: the id of the upper one'),
+      rest_seq: f.integer('its seq'),
+    },
     example: 'return id=7 seq=2',
   }),
   ack: verb({
@@ -173,7 +180,6 @@ export const VERBS = {
       ...lease,
       kind: f.required(f.choice(KINDS, 'the weaker kind')),
       mode: f.choice(['ro', 'rw'], 'of a layout lease'),
-      unwritten_ok: f.flag('unwritten extents are accepted'),
     },
     reply: { ...changed, ...generation },
     example: 'downgrade id=7 seq=2 kind=direct',
@@ -191,19 +197,20 @@ export const VERBS = {
   }),
   renew: verb({
     summary: 'tell that the holder of a named lease lives',
-    request: { ...lease, secret: f.required(f.text('as given in get')) },
+    request: { ...lease, secret: f.text('as given in get') },
     reply: changed,
     example: 'renew id=7 secret=…',
   }),
   reclaim: verb({
     summary: 'take a named lease again after a crash of holder or daemon',
-    request: {
-      id: f.integer('the lease'),
-      name: f.text('the lease by name'),
-      secret: f.required(f.text('as given in get')),
+    request: { name: f.required(f.text('of the lease')), secret: f.required(f.text('as given in get')) },
+    reply: {
+      ...changed,
+      ...generation,
+      ...replyRange,
+      epoch: f.required(f.integer('of this mount')),
+      token: f.required(f.text('of the new holder')),
     },
-    needs: [['id', 'name']],
-    reply: { ...changed, ...generation, ...replyRange, epoch: f.required(f.integer('of this mount')) },
     example: 'reclaim name=ibd-pool secret=…',
   }),
   bind: verb({
@@ -217,6 +224,8 @@ export const VERBS = {
     request: {
       ...file,
       id: f.integer('the lease; without it nothing is promised about the answer'),
+      seq: f.integer('its seq, as the holder knows it'),
+      token: f.text('as told by get: proves the holder from another session'),
       ...range,
       limit: f.integer('extents at most; 1000 if not given'),
     },
@@ -267,14 +276,13 @@ export const VERBS = {
     summary: 'make a range fit for a direct lease: allocated, its own, aligned, durable',
     request: {
       ...file,
-      id: f.integer('the exclusive lease under which it is done'),
       ...range,
       unwritten: f.flag('leave new blocks unwritten instead of zeroing them'),
       align: f.size('a power of two for the physical start'),
       contiguous: f.flag('one extent only'),
       extend: f.flag('grow the file to the end of the range'),
     },
-    needs: [['path', 'ino', 'id']],
+    needs: [FILE],
     reply: {
       ...generation,
       size: f.required(f.size('of the file')),
@@ -285,7 +293,11 @@ export const VERBS = {
   }),
   seal: verb({
     summary: 'make the block map immutable until unseal, across remounts (administrator)',
-    request: { ...file, unwritten_ok: f.flag('unwritten extents are accepted') },
+    request: {
+      ...file,
+      unwritten_ok: f.flag('unwritten extents are accepted'),
+      wait: f.duration('patience with lease holders'),
+    },
     needs: [FILE],
     reply: { ...generation, sealed: f.required(f.flag('it is')) },
     example: 'seal path=/vm/disk.raw',
@@ -346,9 +358,9 @@ export const VERBS = {
   }),
   break: verb({
     summary: "start the recall of a file's leases; needs write permission on the file",
-    request: { ...file, ...range, wait: f.duration('wait so long for their end') },
+    request: { ...file, ...range },
     needs: [FILE],
-    reply: { recalled: f.required(f.integer('leases being recalled')), left: f.required(f.integer('not ended yet')) },
+    reply: { recalled: f.required(f.integer('leases whose recall began')) },
     example: 'break path=/db/data.ibd',
   }),
   revoke: verb({
@@ -368,7 +380,7 @@ export const VERBS = {
     request: {
       action: f.choice(['list', 'release'], 'list if not given'),
       lease: f.integer('only the blocks left by this lease'),
-      force: f.flag('release without proof that nobody reaches them'),
+      device: f.size('only the extent that begins here'),
     },
     reply: { bytes: f.required(f.size('quarantined')), released: f.required(f.size('bytes')) },
     list: {
@@ -391,8 +403,9 @@ export const VERBS = {
     list: {
       name: 'rows',
       item: {
-        number: f.required(f.integer('line of leases.md section 5')),
-        row: f.required(f.text('operation')),
+        number: f.required(f.text('line of leases.md section 5')),
+        name: f.required(f.text('of the row')),
+        operation: f.required(f.text('in words')),
         layout: f.required(f.text('answer')),
         direct: f.required(f.text('answer')),
         unbreakable: f.required(f.text('answer')),
@@ -405,13 +418,13 @@ export const VERBS = {
   }),
   why: verb({
     summary: 'what would happen to an operation on a file, by whom, until when',
-    request: { ...file, ...range, operation: f.matching(isPower, 'the name of an operation', 'write if not given') },
+    request: { ...file, ...range, operation: f.choice(ROW_NAMES, 'a row of the matrix; write-in-place if not given') },
     needs: [FILE],
     reply: {
-      operation: f.required(f.text('the operation')),
-      answer: f.required(f.choice(['go', 'recall', 'refuse', 'deadlock', 'wait', 'sealed'], 'what it would meet')),
+      operation: f.required(f.text('the row of the matrix')),
+      number: f.required(f.integer('its line in leases.md section 5')),
+      answer: f.required(f.choice(['allowed', 'waits', 'refused'], 'what the operation would meet')),
       errno: f.text('what it would fail with'),
-      deadline_ms: f.nullable(f.milliseconds('it goes on after so long at the latest')),
     },
     list: { name: 'blockers', item: blockerItem },
     example: 'why path=/db/data.ibd operation=shrink',
@@ -435,7 +448,7 @@ export const VERBS = {
     request: {
       fault: f.required(
         f.choice(
-          ['lost_ack', 'delayed_ack', 'failed_fence', 'device_error', 'clock_step', 'device_lost', 'none'],
+          ['lose-event', 'delay-ack', 'fail-fence', 'device-error', 'device-lost', 'clock-step'],
           'what goes wrong',
         ),
       ),
@@ -445,7 +458,7 @@ export const VERBS = {
       ...range,
     },
     reply: { fault: f.required(f.text('armed')) },
-    example: 'inject fault=failed_fence lease=7',
+    example: 'inject fault=fail-fence lease=7',
   }),
 } as const satisfies Record<string, Verb>;
 
