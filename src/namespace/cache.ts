@@ -37,25 +37,26 @@ export class InodeCache {
 
   /**
    * Brings the cache under its capacity by an eighth. `write` puts dirty inodes into their rows; it is called only
-   * when the clean ones do not suffice. With more open inodes than capacity the cache is as large as they are.
+   * when those that are clean and were not used again do not suffice. With more open inodes than capacity the cache is
+   * as large as they are.
    */
   trim(write: () => void): void {
     const target = this.capacity - (this.capacity >>> 3);
-    this.sweep(target);
-    if (this.byIno.size <= this.capacity) return;
+    this.sweep(target, this.byIno.size, false);
+    if (this.byIno.size <= target) return;
     write();
-    this.sweep(target);
+    this.sweep(target, 2 * this.byIno.size, true);
   }
 
-  /** Twice around at most: the first time spares what was used again, the second does not. */
-  private sweep(target: number): void {
-    let steps = 2 * this.byIno.size;
+  /** `age`: what was used again is spared the first time round only. */
+  private sweep(target: number, steps: number, age: boolean): void {
+    let left = steps;
     for (const inode of this.byIno.values()) {
-      if (this.byIno.size <= target || steps-- === 0) return;
+      if (this.byIno.size <= target || left-- === 0) return;
       const pinned = inode.opens > 0 || inode.dirty || inode.lazy;
       this.byIno.delete(inode.ino);
       if (!pinned && !inode.referenced) continue;
-      if (!pinned) inode.referenced = false;
+      if (age) inode.referenced = false;
       this.byIno.set(inode.ino, inode);
     }
   }
