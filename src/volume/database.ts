@@ -1,5 +1,6 @@
 import SQLite from 'better-sqlite3';
 import { E } from '../system/errno.ts';
+import { bound, isNumbered } from './parameters.ts';
 import type { Redo } from './redo.ts';
 import { registerFunctions } from './sql-functions.ts';
 import { MetadataError } from './volume-error.ts';
@@ -17,18 +18,20 @@ export class Query {
   private readonly database: Database;
   private readonly statement: SQLite.Statement;
   private readonly sql: string;
+  private readonly numbered: boolean;
   private arrays: Query | undefined;
 
   constructor(database: Database, sql: string, statement: SQLite.Statement) {
     this.database = database;
     this.sql = sql;
     this.statement = statement;
+    this.numbered = isNumbered(sql);
   }
 
   /** The first row, or undefined. */
   get<T = unknown>(...args: Value[]): T | undefined {
     try {
-      return this.statement.get(...args) as T | undefined;
+      return (this.numbered ? this.statement.get(bound(args)) : this.statement.get(...args)) as T | undefined;
     } catch (error) {
       throw this.database.failure(error);
     }
@@ -36,7 +39,7 @@ export class Query {
 
   all<T = unknown>(...args: Value[]): T[] {
     try {
-      return this.statement.all(...args) as T[];
+      return (this.numbered ? this.statement.all(bound(args)) : this.statement.all(...args)) as T[];
     } catch (error) {
       throw this.database.failure(error);
     }
@@ -44,7 +47,9 @@ export class Query {
 
   /** Row by row. Nothing else may run on the database until the iteration has ended. */
   iterate<T = unknown>(...args: Value[]): IterableIterator<T> {
-    return this.statement.iterate(...args) as IterableIterator<T>;
+    return (
+      this.numbered ? this.statement.iterate(bound(args)) : this.statement.iterate(...args)
+    ) as IterableIterator<T>;
   }
 
   /** The same query with rows as arrays. */
@@ -65,12 +70,14 @@ export class Mutation {
   defined = -1;
   private readonly database: Database;
   private readonly statement: SQLite.Statement;
+  private readonly numbered: boolean;
 
   constructor(database: Database, number: number, sql: string, statement: SQLite.Statement) {
     this.database = database;
     this.number = number;
     this.sql = sql;
     this.statement = statement;
+    this.numbered = isNumbered(sql);
   }
 
   /** Number of changed rows. Throws MetadataError when the metadata fails; a broken constraint is thrown as it is: a bug. */
@@ -79,7 +86,7 @@ export class Mutation {
     if (!database.inTransaction) database.beforeChange();
     let changes: number;
     try {
-      changes = this.statement.run(...args).changes;
+      changes = (this.numbered ? this.statement.run(bound(args)) : this.statement.run(...args)).changes;
     } catch (error) {
       throw database.failure(error);
     }

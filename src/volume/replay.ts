@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import type SQLite from 'better-sqlite3';
+import { bound, isNumbered } from './parameters.ts';
 import { checksum, FRAME, HEADER, MAGIC, VERSION } from './redo.ts';
 import { decodeRecords } from './redo-records.ts';
 
@@ -25,17 +26,19 @@ export function replay(connection: SQLite.Database, path: string, uuid: string, 
   const none: Replayed = { operations: 0, answers: new Map(), sequence: committed };
   const frames = readFrames(path, uuid, committed);
   if (frames.length === 0) return none;
-  const statements = new Map<number, SQLite.Statement>();
+  const statements = new Map<number, { statement: SQLite.Statement; numbered: boolean }>();
   const answers = new Map<string, Buffer>();
   connection.exec('BEGIN IMMEDIATE');
   try {
     for (const { records } of frames) {
       decodeRecords(records, {
-        define: (number, sql) => statements.set(number, connection.prepare(sql)),
+        define: (number, sql) =>
+          statements.set(number, { statement: connection.prepare(sql), numbered: isNumbered(sql) }),
         run: (number, args) => {
-          const statement = statements.get(number);
-          if (!statement) throw new RangeError(`statement ${number} is not defined`);
-          statement.run(...args);
+          const known = statements.get(number);
+          if (!known) throw new RangeError(`statement ${number} is not defined`);
+          if (known.numbered) known.statement.run(bound(args));
+          else known.statement.run(...args);
         },
         answer: (unique, high, reply) => answers.set(answerKey(unique, high), reply),
       });
