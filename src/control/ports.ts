@@ -69,7 +69,7 @@ export interface Blocks {
   ): number;
   extents(ino: number, fromBlock: number, maxCount: number): ExtentRow[];
   /** Inodes that have blocks in a device range, with the file range each; for drain. */
-  owners?(start: number, length: number): { ino: number; fileBlock: number; length: number }[];
+  owners(start: number, length: number): { ino: number; fileBlock: number; length: number }[];
 }
 
 export interface Inodes {

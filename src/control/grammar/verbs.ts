@@ -403,7 +403,7 @@ export const VERBS = {
     list: {
       name: 'rows',
       item: {
-        number: f.required(f.text('line of leases.md section 5')),
+        number: f.required(f.integer('line of leases.md section 5')),
         name: f.required(f.text('of the row')),
         operation: f.required(f.text('in words')),
         layout: f.required(f.text('answer')),
