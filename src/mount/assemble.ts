@@ -1,0 +1,242 @@
+import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { BlockMap } from '../blockmap/blockmap.ts';
+import { Space } from '../blockmap/space.ts';
+import { FileAccess } from '../control/access.ts';
+import { ProcCallers } from '../control/callers.ts';
+import { Control } from '../control/control.ts';
+import type { ConnectionInfo } from '../fuse/init.ts';
+import type { Handler, Session } from '../fuse/session.ts';
+import { Leases } from '../lease/leases.ts';
+import { DEFAULT_OPTIONS, type LeaseOptions } from '../lease/ports.ts';
+import { SqlStore } from '../lease/sql.ts';
+import { Acls } from '../namespace/acls.ts';
+import { Dentries } from '../namespace/dentries.ts';
+import type { Inode } from '../namespace/inode.ts';
+import { Inodes } from '../namespace/inodes.ts';
+import { Symlinks } from '../namespace/symlinks.ts';
+import { Xattrs } from '../namespace/xattrs.ts';
+import type { Filesystem, OperationOptions } from '../operations/filesystem.ts';
+import { Guard } from '../operations/guard.ts';
+import { Handles } from '../operations/handle.ts';
+import type { Clock, Timespec } from '../system/clock.ts';
+import { mappedFile } from '../system/process.ts';
+import type { Volume } from '../volume/volume.ts';
+import { dispatchTable } from './dispatch.ts';
+import { fenceCommand } from './fence-command.ts';
+import { LeaseMap } from './lease-map.ts';
+import type { MountOptions } from './options.ts';
+import { Passthrough } from './passthrough.ts';
+import { Processes } from './processes.ts';
+
+/** Bytes of a memory page, the finest unit of a mapping. */
+const PAGE_SIZE = 4096;
+
+type Log = (level: 'warning' | 'notice', message: string) => void;
+
+/**
+ * All parts of a mounted filesystem, wired together. Made before the mount, since recovery comes first; the session is
+ * attached when there is one.
+ */
+export class House {
+  readonly fs: Filesystem;
+  readonly leases: Leases;
+  readonly control: Control | undefined;
+  readonly handlers: (Handler | undefined)[];
+  private readonly volume: Volume;
+  private readonly options: MountOptions;
+  private readonly processes: Processes;
+  private session: Session | undefined;
+
+  constructor(volume: Volume, options: MountOptions, clock: Clock, log: Log) {
+    this.volume = volume;
+    this.options = options;
+    const { database, commits, blockSize, deviceBlocks, firstBlock, device } = volume;
+
+    const inodes = new Inodes(volume, { clock, maxInodes: options.maxInodes, atime: options.atime });
+    const space = new Space({ database, commits, deviceBlocks, firstBlock });
+    const blockmap = new BlockMap({
+      database,
+      device,
+      commits,
+      space,
+      blockSize,
+      touch: (inode) => inodes.touch(inode as Inode),
+    });
+    const backing = mappedFile(statSync(volume.path));
+    const processes = new Processes(backing, blockSize);
+    this.processes = processes;
+    const map = new LeaseMap({
+      volume,
+      inodes,
+      blockmap,
+      notifier: () => this.session?.notifier,
+      quarantined: () => leases.quarantineList().map(({ deviceBlock, length }) => ({ start: deviceBlock, length })),
+    });
+    const wall: Timespec = { seconds: 0, nanoseconds: 0 };
+    const leases: Leases = new Leases(
+      {
+        clock: {
+          monotonic: () => clock.monotonic(),
+          wall: () => {
+            clock.realtime(wall);
+            return wall.seconds + wall.nanoseconds / 1e9;
+          },
+          setTimeout: (fn, ms) => clock.setTimeout(fn, ms),
+          clearTimeout: (timer) => clock.clearTimeout(timer as ReturnType<Clock['setTimeout']>),
+        },
+        store: new SqlStore(database),
+        map,
+        processes,
+        windows: {
+          close: (lease, ino, offset, end, done) =>
+            this.control === undefined ? done(0) : this.control.windows.close(lease, ino, offset, end, done),
+        },
+        space: { release: (start, length) => space.release(start, length) },
+        notify: (session, event) => this.control?.notify(session, event),
+        random: (bytes) => randomBytes(bytes),
+        fenceCommand: options.fenceCommand === undefined ? undefined : fenceCommand(options.fenceCommand, volume),
+        log,
+      },
+      leaseOptions(options, blockSize),
+    );
+    this.leases = leases;
+    inodes.holdReap = (ino) => leases.holdsInode(ino);
+    inodes.freeBlocks = (inode) => blockmap.removeAll(inode);
+    blockmap.onFree = (ino, fileBlock, deviceBlock, length) => {
+      if (leases.dispose(ino, fileBlock, deviceBlock, length) === 'free') space.release(deviceBlock, length);
+    };
+
+    const xattrs = new Xattrs(volume);
+    const fs: Filesystem = {
+      volume,
+      inodes,
+      dentries: new Dentries(volume, inodes),
+      symlinks: new Symlinks(volume),
+      xattrs,
+      acls: new Acls(xattrs),
+      blockmap,
+      space,
+      leases,
+      guard: new Guard(leases, (request) => this.session?.redispatch(request)),
+      handles: new Handles(volume.epoch),
+      options: operationOptions(options, volume.readOnly),
+      clock,
+      control: undefined,
+    };
+    this.fs = fs;
+    if (options.ctl !== undefined) this.control = this.makeControl(clock);
+    fs.control = this.control;
+    this.handlers = dispatchTable(fs, this.control);
+
+    volume.onRecover(() => {
+      leases.recover(volume.epoch);
+      inodes.recover();
+    });
+    commits.onFail(() => {
+      fs.options.readOnly = true;
+    });
+  }
+
+  private makeControl(clock: Clock): Control {
+    const { volume, options, fs } = this;
+    const { device, commits, blockSize } = volume;
+    return new Control({
+      leases: this.leases,
+      inodes: fs.inodes,
+      dentries: fs.dentries,
+      blocks: fs.blockmap,
+      device: {
+        uuid: volume.uuid,
+        path: volume.path,
+        blockSize,
+        size: volume.deviceBlocks * blockSize,
+        pread: (address, length, offset) => device.pread(address, length, offset),
+        pwrite: (address, length, offset) => device.pwrite(address, length, offset),
+      },
+      commits,
+      notifier: {
+        invalInode: (ino, offset, length) =>
+          this.session?.notifier.invalInode(ino, offset, length) ?? Promise.resolve(0),
+        invalEntry: (parent, name) => this.session?.notifier.invalEntry(parent, name) ?? Promise.resolve(0),
+        poll: (kernelHandle) => this.session?.notifier.poll(kernelHandle) ?? Promise.resolve(0),
+      },
+      passthrough: new Passthrough(device.fd, () => this.session),
+      guard: fs.guard,
+      callers: new ProcCallers(process.getuid?.() ?? 0),
+      access: new FileAccess(fs.xattrs),
+      clock,
+      options: {
+        version: '1',
+        policy: options.policy,
+        epoch: volume.epoch,
+        pageSize: PAGE_SIZE,
+        inject: options.inject,
+        readOnly: volume.readOnly,
+        directIoMmap: () => this.session?.info.has('DIRECT_IO_ALLOW_MMAP') ?? false,
+      },
+    });
+  }
+
+  /** From now on requests come from this session, and every reply is preceded by the redo log. */
+  attach(session: Session): void {
+    this.session = session;
+    const { commits } = this.volume;
+    session.afterBatch = () => commits.settle();
+    session.eventsExpected = () => commits.busy;
+    session.beforeReply = (request, reply) => {
+      commits.operationEnd(request.unique, request.uniqueHigh, reply);
+      this.fs.inodes.endOperation();
+    };
+  }
+
+  /** INIT was answered: the mount works. */
+  connected(dir: string, info: ConnectionInfo): void {
+    this.processes.mounted(dir);
+    this.fs.options.noOpendir = info.has('NO_OPENDIR_SUPPORT');
+    this.fs.options.setxattrExt = info.has('SETXATTR_EXT');
+  }
+
+  /** Recalls all leases and calls `done` when they came back, or their time is over. */
+  stopLeases(done: () => void): void {
+    this.leases.stopAll(() => done());
+  }
+
+  /** The connection is gone: commits and closes the volume. 0, or the errno of what could not be saved. */
+  async shutDown(): Promise<number> {
+    await this.processes.stop();
+    this.fs.inodes.settle();
+    return this.volume.close();
+  }
+}
+
+function leaseOptions(options: MountOptions, blockSize: number): LeaseOptions {
+  return {
+    ...DEFAULT_OPTIONS,
+    breakMs: options.breakTime * 1000,
+    maximumBreakMs: options.breakMax * 1000,
+    odpAckMs: options.odpAck * 1000,
+    renewMs: options.namedPeriod * 1000,
+    fenceRetryMs: options.fenceRetry * 1000,
+    fenceRetryMaximumMs: options.fenceRetryMax * 1000,
+    graceMs: options.grace * 1000,
+    patienceMs: options.patience * 1000,
+    tombstoneMs: options.tombstone * 1000,
+    expired: options.expired,
+    policy: options.policy,
+    blockSize,
+    pageSize: PAGE_SIZE,
+  };
+}
+
+function operationOptions(options: MountOptions, readOnly: boolean): OperationOptions {
+  return {
+    timeouts: { entry: options.entryTimeout, attr: options.attrTimeout },
+    negativeTimeout: options.negativeTimeout,
+    controlName: Buffer.from(options.ctl ?? ''),
+    readOnly,
+    sync: options.sync,
+    noOpendir: false,
+    setxattrExt: false,
+  };
+}

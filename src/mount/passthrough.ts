@@ -1,0 +1,34 @@
+import type { Session } from '../fuse/session.ts';
+import { errnoName } from '../system/errno.ts';
+
+/**
+ * The device file as a backing of passthrough opens (FUSE_DEV_IOC_BACKING_OPEN, Linux 6.9): registered with the kernel
+ * at the first use, and kept for the life of the connection, because every device window shares it.
+ */
+export class Passthrough {
+  private readonly deviceFd: number;
+  private readonly session: () => Session | undefined;
+  private backing: number | undefined;
+
+  constructor(deviceFd: number, session: () => Session | undefined) {
+    this.deviceFd = deviceFd;
+    this.session = session;
+  }
+
+  available(): true | string {
+    if (this.session()?.info.has('PASSTHROUGH') !== true)
+      return 'the kernel does not offer FUSE passthrough (Linux 6.9)';
+    const id = this.open();
+    if (id > 0) return true;
+    const name = errnoName(-id);
+    if (name === 'EPERM') return 'passthrough needs CAP_SYS_ADMIN';
+    if (name === 'EINVAL') return 'the device is not a regular file';
+    return `the kernel refused the device as a backing file: ${name}`;
+  }
+
+  open(): number {
+    if (this.backing === undefined || this.backing <= 0)
+      this.backing = this.session()?.backingOpen(this.deviceFd) ?? -1;
+    return this.backing;
+  }
+}

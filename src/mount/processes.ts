@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { deviceWindowIno } from '../control/nodes.ts';
+import type { FenceSubject, Mapper, ProcessPort } from '../lease/ports.ts';
+import { E } from '../system/errno.ts';
+import { kill } from '../system/libc.ts';
+import { aliveSame, commandOf, type MappedFile, startTimeOf, tgidOf } from '../system/process.ts';
+import type { MapperAnswer, MapperJob } from './mapper-worker.ts';
+
+interface Search {
+  readonly subjects: readonly FenceSubject[];
+  readonly done: (byLease: Map<number, Mapper[]> | number) => void;
+}
+
+/**
+ * What the lease engine asks of processes. Their maps are read by a thread of its own: a process that waits for a page
+ * of this very mount may hold the lock that reading its maps needs, and the state thread is who must bring that page.
+ *
+ * Who still maps a lease's blocks: the processes that map its device window (an inode of its own per lease), and those
+ * that map the backing file itself where the holder may still reach. A lease under a fence gets no new opens of its
+ * window; the kernel's RELEASE of the last one says that no descriptor is left, not even one on its way through a
+ * socket. From then on mappings only spread by fork, which the search follows. The backing file is open to whoever may
+ * open it (its mode is 0600): a descriptor of it that is kept unmapped is not seen.
+ */
+export class Processes implements ProcessPort {
+  private readonly backing: MappedFile;
+  private readonly blockSize: number;
+  /** "major:minor" of the mount. */
+  private mountDevice: string | undefined;
+  private worker: Worker | undefined;
+  private readonly searches = new Map<number, Search>();
+  private nextSearch = 1;
+
+  constructor(backing: MappedFile, blockSize: number) {
+    this.backing = backing;
+    this.blockSize = blockSize;
+  }
+
+  /** The mount at `dir` works now. */
+  mounted(dir: string): void {
+    this.mountDevice = deviceOfMount(dir);
+  }
+
+  alive(pid: number, start: number): boolean {
+    return aliveSame(pid, start);
+  }
+
+  /** The process is looked at again after the signal's number was checked: between the two a pid cannot be used anew. */
+  kill(pid: number, start: number, signal: number): number {
+    if (!aliveSame(pid, start)) return E.SRCH;
+    return -kill(pid, signal);
+  }
+
+  identify(tid: number): { tgid: number; start: number; command: string } | undefined {
+    const tgid = tgidOf(tid);
+    if (tgid === undefined) return undefined;
+    const start = startTimeOf(tgid);
+    return start === undefined ? undefined : { tgid, start, command: commandOf(tgid) ?? '' };
+  }
+
+  mappers(subjects: readonly FenceSubject[], done: Search['done']): void {
+    const id = this.nextSearch++;
+    this.searches.set(id, { subjects, done });
+    const windows = subjects.map((each) => ({ device: this.mountDevice ?? '', ino: deviceWindowIno(each.id) }));
+    this.worker ??= this.start();
+    this.worker.postMessage({ id, files: [this.backing, ...windows] } satisfies MapperJob);
+  }
+
+  async stop(): Promise<void> {
+    await this.worker?.terminate();
+    this.worker = undefined;
+  }
+
+  private start(): Worker {
+    const source = import.meta.url.endsWith('.ts');
+    const url = new URL(source ? './mapper-worker.ts' : './mapper-worker.js', import.meta.url);
+    const loader = source ? pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href : '';
+    const worker = new Worker(url, { execArgv: source ? ['--import', loader] : [] });
+    worker.unref();
+    worker.on('message', (answer: MapperAnswer) => this.answered(answer));
+    worker.on('error', () => {
+      this.worker = undefined;
+      for (const [id, { done }] of this.searches) {
+        this.searches.delete(id);
+        done(E.IO);
+      }
+    });
+    return worker;
+  }
+
+  private answered({ id, mappings, blind }: MapperAnswer): void {
+    const search = this.searches.get(id);
+    this.searches.delete(id);
+    if (search === undefined) return;
+    if (blind && mappings.length === 0) return search.done(E.PERM);
+    const byLease = new Map<number, Mapper[]>();
+    search.subjects.forEach((subject, at) => {
+      const pids = new Set<number>();
+      for (const m of mappings) {
+        if (m.file === at + 1 || (m.file === 0 && this.reaches(subject, m.offset, m.length))) pids.add(m.pid);
+      }
+      pids.delete(process.pid);
+      byLease.set(
+        subject.id,
+        [...pids].map((pid) => ({ pid, command: commandOf(pid) ?? '' })),
+      );
+    });
+    search.done(byLease);
+  }
+
+  /** Does a mapping of the backing file touch blocks that the holder may reach? Bytes. */
+  private reaches(subject: FenceSubject, offset: number, length: number): boolean {
+    return subject.reach.some((run) => {
+      const start = run.start * this.blockSize;
+      return offset < start + run.length * this.blockSize && start < offset + length;
+    });
+  }
+}
+
+/** mountinfo is read instead of stat(2): the daemon must not touch its own mount. */
+function deviceOfMount(dir: string): string | undefined {
+  const octal = (text: string): string =>
+    text.replace(/\\(\d{3})/g, (_, n) => String.fromCharCode(Number.parseInt(n, 8)));
+  let device: string | undefined;
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    const fields = line.split(' ');
+    if (fields.length > 4 && octal(fields[4] as string) === dir) device = fields[2];
+  }
+  const [major, minor] = (device ?? '0:0').split(':').map(Number) as [number, number];
+  const hex = (n: number): string => n.toString(16).padStart(2, '0');
+  return device === undefined ? undefined : `${hex(major)}:${hex(minor)}`;
+}
