@@ -156,8 +156,9 @@ export interface Target {
 
 export type Verdict =
   | { go: true }
-  | { go: false; errno: number; refusal: Refusal }
-  | { go: false; wait: true; blockers: number[] };
+  | { go: false; wait?: undefined; errno: number; refusal: Refusal }
+  /** `begin` starts the recalls. errno (EAGAIN) and `refusal`, set for a non-blocking one, are its answer after that. */
+  | { go: false; wait: true; errno: number; blockers: number[]; refusal?: Refusal };
 
 /** One parked operation. */
 export interface Waiter extends Waiting {
@@ -267,8 +268,8 @@ export interface LeaseEngine {
   judge(ino: number, changes: readonly Change[], actor: Actor, operation: string, nonblocking: boolean): Verdict;
   /**
    * Starts the recalls of a verdict that waits. Blocking: parks; `resume(0)` = judge again and do it *in that same call*;
-   * `resume(errno)` = give up. Non-blocking: starts the recalls and calls `resume(EAGAIN)` at once. `previous` carries the patience of
-   * an earlier wait of the same request.
+   * `resume(errno)` = give up. Non-blocking: starts the recalls and calls `resume(EAGAIN)`. In both cases resume may run before
+   * begin returns. `previous` carries the patience and the place of an earlier wait of the same request.
    */
   begin(ino: number, changes: readonly Change[], actor: Actor, operation: string, resume: (errno: number) => void, options?: { nonblocking?: boolean; previous?: Waiter }): Waiter;
   /**

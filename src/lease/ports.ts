@@ -1,4 +1,5 @@
 /** What the lease engine needs from outside. The assembly (src/mount) fills these in; tests have small stand-ins. */
+import type { Clock } from '../system/clock.ts';
 import type { LeaseEvent } from './events.ts';
 import type { Policy } from './policies.ts';
 import type { Store } from './store.ts';
@@ -79,17 +80,8 @@ export interface SpacePort {
   release(start: number, length: number): void;
 }
 
-/** The part of the system clock used here (src/system/clock.ts). */
-export interface LeaseClock {
-  monotonic(): number;
-  /** Seconds since 1970, for people. */
-  wall(): number;
-  setTimeout(fn: () => void, ms: number): unknown;
-  clearTimeout(timer: unknown): void;
-}
-
 export interface Ports {
-  clock: LeaseClock;
+  clock: Clock;
   store: Store;
   map: MapPort;
   processes: ProcessPort;

@@ -18,6 +18,7 @@ export type StateEvent =
   | 'fence retry'
   | 'force'
   | 'holder lost'
+  | 'holder gone'
   | 'reclaim'
   | 'device lost'
   | 'buried';
@@ -54,7 +55,7 @@ export const TRANSITIONS: readonly Transition[] = [
 
   ...each(LIVE_UNFENCED, 'return', 'RELEASED', 'end: blocks are free'),
   ...each(LIVE_UNFENCED, 'return part', 'same', 'none'),
-  ...each(['GRANTED'], 'change', 'GRANTED', 'none'),
+  ...each(['GRANTED', 'RECALLED'], 'change', 'same', 'none'),
 
   ...each(['GRANTED'], 'recall', 'RECALLED', 'announce the recall'),
   ...each(['RECALLED'], 'recall wider', 'RECALLED', 'announce the recall'),
@@ -64,11 +65,11 @@ export const TRANSITIONS: readonly Transition[] = [
 
   ...each(FENCED, 'proof', 'REVOKED', 'end: proven'),
   ...each(FENCED, 'return', 'RELEASED', 'end: blocks are free'),
-  ...each(FENCED, 'return part', 'same', 'none'),
   ...each(['FENCING'], 'fence failed', 'FENCE_FAILED', 'retry the fence later'),
   ...each(['FENCE_FAILED'], 'fence retry', 'FENCING', 'start the fence'),
   ...each(['GRANTED', 'RECALLED', 'ORPHANED', ...FENCED], 'force', 'REVOKED', 'end: not proven'),
 
+  ...each(LIVE_UNFENCED, 'holder gone', 'RELEASED', 'end: proven'),
   ...each(LIVE_UNFENCED, 'holder lost', 'ORPHANED', 'look for the holder'),
   ...each(FENCED, 'holder lost', 'ORPHANED', 'look for the holder'),
   ...each(['ORPHANED'], 'holder lost', 'ORPHANED', 'look for the holder'),

@@ -1,0 +1,124 @@
+/** An operation that waits: starts the recalls, parks, and is taken up when nothing is in its way. */
+import { E } from '../system/errno.ts';
+import type { Actor, Change, Waiter } from './api.ts';
+import type { Core } from './core.ts';
+import { type Blocker, blockersOf, endOf, startOf } from './judge.ts';
+import type { Lease } from './lease.ts';
+import { thirdParty } from './matrix.ts';
+import { type Demand, recall } from './recall.ts';
+import { SHAPES, type Shape } from './shapes.ts';
+import { cancel, type Parked, park, unpark } from './wait.ts';
+
+export class Breaking implements Parked, Waiter {
+  readonly waiting = true;
+  readonly what = 'operation';
+  readonly id: number;
+  readonly ino: number;
+  readonly operation: string;
+  readonly pid: number;
+  readonly uid: number;
+  readonly command: string;
+  readonly since: number;
+  readonly deadline: number;
+  timer: unknown;
+  gone = false;
+  blockers: Lease[] = [];
+  private readonly core: Core;
+  private readonly changes: readonly Change[];
+  private readonly actor: Actor;
+  private readonly resume: (errno: number) => void;
+
+  constructor(core: Core, ino: number, changes: readonly Change[], actor: Actor, operation: string, resume: (errno: number) => void, previous: Waiter | undefined) {
+    this.core = core;
+    this.ino = ino;
+    this.changes = changes.map((change) => ({ ...change }));
+    this.actor = { ...actor };
+    this.operation = operation;
+    this.resume = resume;
+    this.pid = actor.pid;
+    this.uid = actor.uid;
+    this.command = actor.pid === 0 ? 'writeback' : (core.ports.processes.identify(actor.pid)?.command ?? '');
+    this.id = previous?.id ?? core.nextWaiter++;
+    this.since = previous?.since ?? core.now();
+    this.deadline = previous?.deadline ?? this.since + core.options.patienceMs;
+  }
+
+  /** Recalls whatever is in the way now. false: nothing waits, or something refuses (the operation finds out itself). */
+  private demand(): boolean {
+    const blockers = blockersOf(this.core, this.ino, this.changes, this.actor);
+    if (blockers.length === 0 || blockers.some((b) => b.letter !== 'B')) return false;
+    for (const blocker of blockers) recall(this.core, blocker.lease, this.demandOn(blocker));
+    this.blockers = blockers.map((b) => b.lease).filter((lease, i, all) => all.indexOf(lease) === i);
+    return true;
+  }
+
+  private demandOn(blocker: Blocker): Demand {
+    return {
+      reason: reasonOf(blocker.row.name),
+      offset: blocker.offset,
+      end: blocker.end,
+      target: enough(blocker),
+      breaker: { pid: this.pid, command: this.command, operation: this.operation },
+      cause: 'operation',
+    };
+  }
+
+  begin(nonblocking: boolean, first: boolean): void {
+    if (nonblocking) {
+      this.gone = true;
+      this.resume(this.demand() ? E.AGAIN : 0);
+      return;
+    }
+    // Parked before the recalls: a recall that ends at once must find it.
+    if (!park(this.core, this, first)) {
+      this.gone = true;
+      this.resume(E.NOLCK);
+      return;
+    }
+    this.attempt();
+  }
+
+  attempt(): void {
+    if (this.demand() && this.stillBlocked()) return;
+    if (this.gone) return;
+    unpark(this.core, this);
+    this.resume(0);
+  }
+
+  /** A recall of a dead process's lease ends it on the spot. */
+  private stillBlocked(): boolean {
+    return blockersOf(this.core, this.ino, this.changes, this.actor).some((b) => b.letter === 'B');
+  }
+
+  fail(errno: number): void {
+    this.resume(errno);
+  }
+
+  cancel(errno: number): void {
+    cancel(this.core, this, errno);
+  }
+
+  waitsFor(lease: Lease): boolean {
+    return this.blockers.includes(lease);
+  }
+
+  mindsLease(shape: Shape, offset: number, end: number): boolean {
+    return this.changes.some((change) => {
+      const row = this.core.matrix[change.row];
+      return startOf(row, change) < end && endOf(row, change) > offset && thirdParty(row, shape.facts) !== 'A';
+    });
+  }
+}
+
+/** The word of the recall event: what the breaker does, as its caller would call it. */
+function reasonOf(row: string): string {
+  return row === 'shrink' || row === 'grow' ? 'truncate' : row;
+}
+
+/** `layout rw` need only come down to `ro` where that is not in the way. */
+function enough(blocker: Blocker): Demand['target'] {
+  const { lease, row } = blocker;
+  if (lease.slot !== 'layout rw') return undefined;
+  const lower = SHAPES.find((s) => s.slot === 'layout ro' && s.facts.coherent === lease.facts.coherent) as Shape;
+  return thirdParty(row, lower.facts) === 'A' ? { kind: 'layout', mode: 'ro' } : undefined;
+}
