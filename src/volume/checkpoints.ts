@@ -27,6 +27,7 @@ export class Checkpoints {
   private readonly worker: Checkpointer;
   private readonly commitSoon: () => void;
   private readonly failed: (error: unknown) => void;
+  private readonly mark: (event: 'checkpoint' | 'reset') => void;
   private state: 'idle' | 'running' | 'finish' = 'idle';
   private next = START;
   private round = 0;
@@ -37,33 +38,40 @@ export class Checkpoints {
   frames = 0;
   resets = 0;
 
-  constructor(options: { wal: Wal; worker: Checkpointer; commitSoon: () => void; failed: (error: unknown) => void }) {
+  constructor(options: {
+    wal: Wal;
+    worker: Checkpointer;
+    commitSoon: () => void;
+    failed: (error: unknown) => void;
+    mark: (event: 'checkpoint' | 'reset') => void;
+  }) {
     this.wal = options.wal;
     this.worker = options.worker;
     this.commitSoon = options.commitSoon;
     this.failed = options.failed;
+    this.mark = options.mark;
   }
 
-  /** After every COMMIT, no transaction being open. Answers whether it checkpointed here, on the state thread. */
-  afterCommit(): boolean {
+  /** After every COMMIT, no transaction being open. */
+  afterCommit(): void {
     const { total, written } = this.wal.frames();
     this.frames = total;
     if (this.state === 'idle') {
       if (total < this.next) this.next = Math.max(START, Math.min(this.next, total + START));
       else if (total > written) this.start();
-      return false;
+      return;
     }
-    if (this.state === 'running') return false;
+    if (this.state === 'running') return;
     if (total < FINISH && total < this.before) {
       // The worker had caught up with everything, and this transaction has started the WAL anew by itself.
       this.ended(true);
-      return false;
+      return;
     }
     if (total - written > FINISH && this.round < ROUNDS) {
       this.start();
-      return false;
+      return;
     }
-    return this.finish();
+    this.finish();
   }
 
   close(): void {
@@ -77,7 +85,10 @@ export class Checkpoints {
     this.round++;
     this.worker
       .run()
-      .then(() => this.wal.syncDatabaseAsync())
+      .then(() => {
+        this.mark('checkpoint');
+        return this.wal.syncDatabaseAsync();
+      })
       .then(
         (r) => this.ran(r),
         (error: unknown) => this.ran(0, error),
@@ -93,11 +104,11 @@ export class Checkpoints {
     this.commitSoon();
   }
 
-  private finish(): boolean {
+  private finish(): void {
     const { total, written } = this.wal.checkpoint();
     this.frames = total;
+    this.mark(written === total ? 'reset' : 'checkpoint');
     this.ended(written === total);
-    return true;
   }
 
   private ended(complete: boolean): void {

@@ -368,7 +368,7 @@ export class Commits {
     this.counts.commits++;
     redo?.reset(this.sequence);
     this.io.mark?.('commit', this.committed);
-    if (this.checkpoints?.afterCommit()) this.io.mark?.('checkpoint', this.committed);
+    this.checkpoints?.afterCommit();
   }
 
   /** C, on this thread. */
@@ -450,7 +450,7 @@ export class Commits {
   commitSoon(): void {
     if (this.closed || this.failed !== 0) return;
     if (this.database.inTransaction) this.commitOpen();
-    else if (this.checkpoints?.afterCommit()) this.io.mark?.('checkpoint', this.committed);
+    else this.checkpoints?.afterCommit();
     this.advance();
   }
 

@@ -125,6 +125,7 @@ export class Volume {
         worker: this.worker,
         commitSoon: () => this.commits.commitSoon(),
         failed: (error) => this.commits.checkpointFailed(error),
+        mark: (event) => io.mark?.(event, this.commits.sequence - 1),
       });
     }
   }
@@ -213,7 +214,7 @@ export class Volume {
     this.header.ownerStart = 0;
     const r = writeHeader(this.device, this.header);
     if (r === 0) fs.rmSync(redoPath(this.path), { force: true });
-    return -r;
+    return r === 0 ? 0 : -r;
   }
 
   private letGo(): void {
