@@ -208,19 +208,42 @@ export class Session implements RequestOwner {
       this.report(`${operationName(request.opcode)} answered with errno ${error} and ${length} bytes`);
       errno = E.IO;
     }
-    const payload = errno === 0 ? length : 0;
+    let payload = errno === 0 ? length : 0;
     request.answer = Answer.DONE;
     if (this.parkedRequests.size > 0) this.unpark(request);
-    const view = out.view;
-    const header = out.start - HEADER;
-    view.setUint32(header, HEADER + payload, true);
-    view.setInt32(header + 4, -errno, true);
-    view.setUint32(header + 8, request.view.getUint32(8, true), true);
-    view.setUint32(header + 12, request.view.getUint32(12, true), true);
-    if (this.beforeReply) this.beforeReply(request, out.bytes.subarray(header, header + HEADER + payload));
+    this.putHeader(request, errno, payload);
+    if (this.beforeReply && !this.prepared(request, HEADER + payload)) {
+      errno = E.IO;
+      payload = 0;
+      this.putHeader(request, errno, 0);
+    }
     if (this.options.trace) this.options.trace(traceReply(request, errno, payload));
     const r = write(this.fd, this.replyAddress, HEADER + payload);
     if (r < 0) this.replyFailed(request, r);
+  }
+
+  /** fuse_out_header of a reply; the request's id goes back as it came, all 64 bits of it. */
+  private putHeader(request: Request, errno: number, payload: number): void {
+    const { view, start } = this.out;
+    view.setUint32(start - 16, HEADER + payload, true);
+    view.setInt32(start - 12, -errno, true);
+    view.setUint32(start - 8, request.view.getUint32(8, true), true);
+    view.setUint32(start - 4, request.view.getUint32(12, true), true);
+  }
+
+  /** Runs `beforeReply`; false when it threw, and so the caller must not hear that all is well. */
+  private prepared(request: Request, length: number): boolean {
+    const header = this.out.start - HEADER;
+    try {
+      this.beforeReply?.(request, this.out.bytes.subarray(header, header + length));
+      return true;
+    } catch (error) {
+      this.report(
+        `what precedes the reply to ${operationName(request.opcode)} threw ${(error as Error)?.message}`,
+        error,
+      );
+      return false;
+    }
   }
 
   parked(request: Request): void {

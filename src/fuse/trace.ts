@@ -7,6 +7,9 @@ import { decode, type StructName, sizeOf } from './structs.ts';
 
 const SHOWN_NAME = 80;
 
+/** Structs of which the catalogue knows only the part that every kernel sends. */
+const LONG: Readonly<Record<number, StructName>> = { [OP.INIT]: 'init_in' };
+
 /** "-> #14 LOOKUP node=1 uid=0 gid=0 pid=4242 "name"" */
 export function traceRequest(request: Request): string {
   const { nodeid, uid, gid, pid } = request;
@@ -15,10 +18,9 @@ export function traceRequest(request: Request): string {
   const operation = OPERATIONS[request.opcode];
   if (!operation) return words.join(' ');
   let at = request.body;
-  if (operation.request && request.end >= at + sizeOf(operation.request)) {
-    words.push(fields(operation.request, request.view, at));
-    at += sizeOf(operation.request);
-  }
+  const struct = LONG[request.opcode] ?? operation.request;
+  if (struct && request.end >= at + sizeOf(struct)) words.push(fields(struct, request.view, at));
+  if (operation.request) at += sizeOf(operation.request);
   for (let i = 0; i < operation.names && at < request.end; i++) {
     const name = request.name(at - request.body);
     words.push(quoted(name));

@@ -19,7 +19,7 @@ export function commandOf(pid: number): string | undefined {
 
 function statusField(pid: number, field: string): string | undefined {
   const status = slurp(`/proc/${pid}/status`);
-  return status && new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(status)?.[1];
+  return status && new RegExp(`^${field}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
 }
 
 /** Process that a thread belongs to; FUSE requests carry the id of the thread. */
