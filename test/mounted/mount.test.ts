@@ -22,7 +22,7 @@ afterEach(async () => {
 
 const mountLine = (dir: string) => mounts().find((line) => line.dir === dir);
 
-describeMounted('mount and umount', [], () => {
+describeMounted('mount and umount', ['setfattr', 'getfattr'], () => {
   it('keeps what was written over an unmount', async () => {
     volume = await mountVolume();
     await volume.bash(
