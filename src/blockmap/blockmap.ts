@@ -1,140 +1,159 @@
-import type { DeviceRun, ExtentRow, ExtentRun, MappedInode } from './extent.ts';
-import type { Commits, Database, Device } from './ports.ts';
-import type { Space } from './space.ts';
+import { type AllocateOptions, allocate, markWritten, unshare } from './allocate.ts';
+import { Core, type CoreOptions } from './core.ts';
+import { type ExtentRow, type ExtentRun, MAX_FILE_BLOCKS, type MappedInode, STATE } from './extent.ts';
+import { punch, truncate, zeroIsInPlace, zeroRange } from './punch.ts';
+import { extents, nextData, nextHole, read } from './read.ts';
+import { type RelocateOptions, relocate } from './relocate.ts';
+import { collapse, insert, share } from './shift.ts';
+import { classifyWrite, write } from './write.ts';
 
-export interface BlockMapOptions {
-  database: Database;
-  device: Device;
-  commits: Commits;
-  space: Space;
-  blockSize: number;
-  /** Marks an inode as changed: its row is written with the open transaction. */
-  touch: (inode: MappedInode) => void;
-}
-
-export interface AllocateOptions {
-  /** Written zeros instead of unwritten blocks; unwritten blocks in the range become written zeros too. */
-  zero?: boolean;
-  /** Blocks, a power of two: every new run starts at such a device block, congruent with its file block. */
-  align?: number;
-  /** All of the range that is not mapped yet in one run. */
-  contiguous?: boolean;
-}
-
-export interface RelocateOptions {
-  /** Move only what lies in this device range, and nothing into it. */
-  avoid?: DeviceRun;
-  /** Device block near which the new place is looked for. */
-  goal?: number;
-  align?: number;
-  contiguous?: boolean;
-}
+export type { AllocateOptions } from './allocate.ts';
+export type { CoreOptions as BlockMapOptions } from './core.ts';
+export type { RelocateOptions } from './relocate.ts';
 
 /**
- * Where the bytes of files are, and every change of that. Answers of type `errno` are 0 or a positive errno; `read` and
- * `write` answer bytes or -errno. Nothing has changed when an operation answers ENOSPC or EFBIG.
+ * Where the bytes of files are, and every change of that. Offsets and lengths are bytes, blocks are named so. `read` and
+ * `write` answer bytes or -errno, `nextData` and `nextHole` an offset or -errno, all other operations 0 or a positive
+ * errno. Nothing has changed when an operation answers ENOSPC, EFBIG or EINVAL. `inode.blocks` is kept exact, and
+ * `inode.gen` rises once by each operation that changes which device blocks a file maps (not by a conversion to written).
+ *
+ * Reads and overwrites cost no SQL while the extents around are in memory.
  */
 export class BlockMap {
-  /** Where freed blocks that nobody else maps go; the assembly sets it to the leases' disposal (quarantine). */
-  onFree: (ino: number, fileBlock: number, deviceBlock: number, length: number) => void;
+  private readonly core: Core;
+  private readonly run: ExtentRun = { fileBlock: 0, deviceBlock: -1, length: 0, state: STATE.HOLE };
+  private readonly selectOwners;
 
-  constructor(options: BlockMapOptions) {
-    this.onFree = (_ino, _fileBlock, deviceBlock, length) => options.space.release(deviceBlock, length);
+  constructor(options: CoreOptions) {
+    this.core = new Core(options);
+    this.selectOwners = options.database
+      .query(
+        'SELECT ino, file_block, device_block, length FROM extent ' +
+          'WHERE device_block < ?2 AND device_block + length > ?1 ORDER BY ino, file_block',
+      )
+      .raw();
   }
 
-  /** The run at a block. The object is reused by the next call. */
-  find(_ino: number, _block: number): ExtentRun {
-    throw new Error('not yet');
+  /** Where blocks go that left a file and that no other file maps; at first, `space.release`. */
+  get onFree(): (ino: number, fileBlock: number, deviceBlock: number, length: number) => void {
+    return this.core.onFree;
+  }
+
+  set onFree(fn: (ino: number, fileBlock: number, deviceBlock: number, length: number) => void) {
+    this.core.onFree = fn;
+  }
+
+  /** The run from a block on. The object is filled anew by the next call. */
+  find(ino: number, block: number): ExtentRun {
+    this.core.extents.find(ino, block, this.run);
+    return this.run;
   }
 
   /** Reads to memory; holes and unwritten blocks give zeros; does not clip at the end of the file. */
-  read(_inode: MappedInode, _offset: number, _length: number, _address: number): number {
-    throw new Error('not yet');
+  read(inode: MappedInode, offset: number, length: number, address: number): number {
+    return read(this.core, inode, offset, length, address);
   }
 
-  classifyWrite(_inode: MappedInode, _offset: number, _length: number): number {
-    throw new Error('not yet');
+  /** Bits of WRITE for a write of these bytes. */
+  classifyWrite(inode: MappedInode, offset: number, length: number): number {
+    return classifyWrite(this.core, inode, offset, length);
   }
 
-  /** Allocates, converts and copies on write as needed; the caller then updates size and times. */
-  write(_inode: MappedInode, _offset: number, _length: number, _address: number): number {
-    throw new Error('not yet');
+  /** Writes from memory, all or nothing in what it allocates; the caller then updates size and times. */
+  write(inode: MappedInode, offset: number, length: number, address: number): number {
+    return write(this.core, inode, offset, length, address);
   }
 
   /** Blocks [fromBlock, toBlock) become mapped: fallocate mode 0 and KEEP_SIZE, prepare. */
-  allocate(_inode: MappedInode, _fromBlock: number, _toBlock: number, _options?: AllocateOptions): number {
-    throw new Error('not yet');
+  allocate(inode: MappedInode, fromBlock: number, toBlock: number, options?: AllocateOptions): number {
+    return allocate(this.core, inode, fromBlock, toBlock, options);
   }
 
-  punch(_inode: MappedInode, _offset: number, _length: number): number {
-    throw new Error('not yet');
+  punch(inode: MappedInode, offset: number, length: number): number {
+    return punch(this.core, inode, offset, length);
   }
 
-  /** Zeros, allocated: real zeros where blocks are written, unwritten blocks over holes unless `keepHoles`. */
-  zeroRange(_inode: MappedInode, _offset: number, _length: number, _options?: { keepHoles?: boolean }): number {
-    throw new Error('not yet');
+  /** Real zeros where blocks are written, unwritten blocks over holes unless `keepHoles`. */
+  zeroRange(inode: MappedInode, offset: number, length: number, options?: { keepHoles?: boolean }): number {
+    return zeroRange(this.core, inode, offset, length, options);
   }
 
-  zeroIsInPlace(_inode: MappedInode, _offset: number, _length: number): boolean {
-    throw new Error('not yet');
+  /** Whether `zeroRange` would leave the map as it is. */
+  zeroIsInPlace(inode: MappedInode, offset: number, length: number): boolean {
+    return zeroIsInPlace(this.core, inode, offset, length);
   }
 
-  truncate(_inode: MappedInode, _oldSize: number, _newSize: number): number {
-    throw new Error('not yet');
+  /** To be called while `inode.size` is still the old one; the caller then sets it. */
+  truncate(inode: MappedInode, oldSize: number, newSize: number): number {
+    return truncate(this.core, inode, oldSize, newSize);
   }
 
-  collapse(_inode: MappedInode, _offset: number, _length: number): number {
-    throw new Error('not yet');
+  collapse(inode: MappedInode, offset: number, length: number): number {
+    return collapse(this.core, inode, offset, length);
   }
 
-  insert(_inode: MappedInode, _offset: number, _length: number): number {
-    throw new Error('not yet');
+  insert(inode: MappedInode, offset: number, length: number): number {
+    return insert(this.core, inode, offset, length);
   }
 
-  /** Reflink. Offsets are whole blocks; the length too, unless it ends at the end of both files. */
-  share(_src: MappedInode, _srcOffset: number, _dst: MappedInode, _dstOffset: number, _length: number): number {
-    throw new Error('not yet');
+  /** Reflink; see shift.ts for what may be shared. The caller sets the destination's size. */
+  share(
+    source: MappedInode,
+    sourceOffset: number,
+    destination: MappedInode,
+    destinationOffset: number,
+    length: number,
+  ): number {
+    return share(this.core, source, sourceOffset, destination, destinationOffset, length);
   }
 
-  unshare(_inode: MappedInode, _offset: number, _length: number): number {
-    throw new Error('not yet');
+  unshare(inode: MappedInode, offset: number, length: number): number {
+    return unshare(this.core, inode, offset, length);
   }
 
-  relocate(_inode: MappedInode, _fromBlock: number, _count: number, _options?: RelocateOptions): number {
-    throw new Error('not yet');
+  relocate(inode: MappedInode, fromBlock: number, count: number, options?: RelocateOptions): number {
+    return relocate(this.core, inode, fromBlock, count, options);
   }
 
-  /** A holder wrote the blocks himself through the device: unwritten ones become written. */
-  markWritten(_inode: MappedInode, _fromBlock: number, _toBlock: number): number {
-    throw new Error('not yet');
+  /** A lease holder wrote blocks through the device: they are written, and the next sync has them to carry. */
+  markWritten(inode: MappedInode, fromBlock: number, toBlock: number): number {
+    return markWritten(this.core, inode, fromBlock, toBlock);
   }
 
-  /** Offset (bytes) of the next data at or after `offset`, or -ENXIO. Unwritten blocks count as a hole. */
-  nextData(_inode: MappedInode, _offset: number): number {
-    throw new Error('not yet');
+  /** Offset of the next data at or after `offset`, or -ENXIO. Unwritten blocks count as a hole. */
+  nextData(inode: MappedInode, offset: number): number {
+    return nextData(this.core, inode, offset);
   }
 
-  /** Offset (bytes) of the next hole at or after `offset` (the end of the file at the latest), or -ENXIO. */
-  nextHole(_inode: MappedInode, _offset: number): number {
-    throw new Error('not yet');
+  /** Offset of the next hole at or after `offset` (the end of the file at the latest), or -ENXIO. */
+  nextHole(inode: MappedInode, offset: number): number {
+    return nextHole(this.core, inode, offset);
   }
 
-  extents(_ino: number, _fromBlock: number, _maxCount: number): ExtentRow[] {
-    throw new Error('not yet');
+  /** Extents from a block on, at most `maxCount`: for `map`. */
+  extents(ino: number, fromBlock: number, maxCount: number): ExtentRow[] {
+    return extents(this.core, ino, fromBlock, maxCount);
   }
 
-  /** Inodes that map blocks of a device range, with their file ranges. Reads the whole extent table. */
-  owners(_start: number, _length: number): { ino: number; fileBlock: number; length: number }[] {
-    throw new Error('not yet');
+  /** Inodes that map blocks of a device range, with the file ranges. Reads the whole extent table: for drain. */
+  owners(start: number, length: number): { ino: number; fileBlock: number; length: number }[] {
+    const rows = this.selectOwners.all(start, start + length) as [number, number, number, number][];
+    return rows.map(([ino, fileBlock, device, count]) => {
+      const from = Math.max(device, start);
+      return { ino, fileBlock: fileBlock + from - device, length: Math.min(device + count, start + length) - from };
+    });
   }
 
   /** Frees everything: the inode goes. */
-  removeAll(_inode: MappedInode): void {
-    throw new Error('not yet');
+  removeAll(inode: MappedInode): void {
+    this.core.forget(inode.ino);
+    if (this.core.unmap(inode, 0, MAX_FILE_BLOCKS) > 0) this.core.changed(inode, inode.gen);
+    this.core.commits.dataDropped(inode.ino);
+    this.core.extents.sheets.forget(inode.ino);
   }
 
   /** The last handle was closed: blocks kept ready for the file's next write go back. */
-  settle(_ino: number): void {
-    throw new Error('not yet');
+  settle(ino: number): void {
+    this.core.reservations.drop(ino);
   }
 }

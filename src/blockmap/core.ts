@@ -111,10 +111,14 @@ export class Core {
     return near >= 0 ? near : this.lastGoal;
   }
 
-  private isSequential(ino: number, fileBlock: number, count: number): boolean {
-    if (fileBlock === 0) return count * this.blockSize >= LONG_WRITE;
+  /** Blocks of the hole at `fileBlock` if a write there is likely to go on through it, else 0. */
+  private ahead(ino: number, fileBlock: number, count: number): number {
+    this.extents.find(ino, fileBlock, this.run);
+    if (this.run.state !== STATE.HOLE) return 0; // a copy on write
+    const hole = this.run.length;
+    if (fileBlock === 0) return count * this.blockSize >= LONG_WRITE ? hole : 0;
     this.extents.find(ino, fileBlock - 1, this.run);
-    return this.run.state !== STATE.HOLE;
+    return this.run.state !== STATE.HOLE ? hole : 0;
   }
 
   /** Takes places for file blocks, for a write; adds them to `claims`. False: no space, and `claims` is given back. */
@@ -122,9 +126,9 @@ export class Core {
     const { ino } = inode;
     const end = fileBlock + count;
     let goal = this.goal(ino, fileBlock);
-    const sequential = this.isSequential(ino, fileBlock, count);
+    const ahead = this.ahead(ino, fileBlock, count);
     for (let at = fileBlock; at < end; ) {
-      const run = this.reservations.take(ino, at, end - at, goal, inode.blocks, sequential);
+      const run = this.reservations.take(ino, at, end - at, goal, inode.blocks, ahead - (at - fileBlock));
       if (!run) {
         this.giveBack(claims);
         return false;
@@ -189,9 +193,9 @@ export class Core {
     return freed;
   }
 
-  /** The end of an operation that changed which blocks the file has. */
-  changed(inode: MappedInode): void {
-    inode.gen++;
+  /** The operation changed which blocks the file has; `since`: the generation when it began, which rises only once. */
+  changed(inode: MappedInode, since: number): void {
+    if (inode.gen === since) inode.gen++;
     this.touch(inode);
   }
 

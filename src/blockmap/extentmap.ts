@@ -45,7 +45,9 @@ export class ExtentMap {
     this.removeOne = database.mutation(`DELETE FROM extent ${key}`);
     this.removeRange = database.mutation(`DELETE FROM extent ${range}`);
     // A shift goes through negative numbers: moved one by one, rows would meet those that have not moved yet.
-    this.lift = database.mutation('UPDATE extent SET file_block = -file_block - 1 - ? WHERE ino = ? AND file_block >= ?');
+    this.lift = database.mutation(
+      'UPDATE extent SET file_block = -file_block - 1 - ? WHERE ino = ? AND file_block >= ?',
+    );
     this.land = database.mutation('UPDATE extent SET file_block = -file_block - 1 WHERE ino = ? AND file_block < 0');
     this.page = database
       .query(`SELECT file_block, device_block, length, state FROM extent ${range} ORDER BY file_block LIMIT ?`)
@@ -179,14 +181,7 @@ export class ExtentMap {
   }
 
   /** `set` over more extents than a sheet holds: those wholly inside go at once, then the edges one by one. */
-  private setAcross(
-    ino: number,
-    block: number,
-    end: number,
-    device: number,
-    state: State,
-    maybeShared: boolean,
-  ): void {
+  private setAcross(ino: number, block: number, end: number, device: number, state: State, maybeShared: boolean): void {
     this.split(ino, block);
     this.split(ino, end);
     this.removeRange.run(ino, block, end);

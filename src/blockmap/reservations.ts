@@ -43,8 +43,8 @@ export class Reservations {
   }
 
   /**
-   * Device blocks for the file blocks from `fileBlock` on: at most `want`, one run, taken from the space. `sequential`:
-   * the write goes on where the file's blocks end (or is a long first one), so more of the kind may come.
+   * Device blocks for the file blocks from `fileBlock` on: at most `want`, one run, taken from the space.
+   * `ahead`: so many blocks from there on may be written next, in order; 0 if nothing says so.
    */
   take(
     ino: number,
@@ -52,12 +52,12 @@ export class Reservations {
     want: number,
     goal: number,
     fileBlocks: number,
-    sequential: boolean,
+    ahead: number,
   ): DeviceRun | undefined {
     const ready = this.fromWindow(ino, fileBlock, want);
     if (ready) return ready;
-    if (sequential) {
-      const length = this.windowLength(fileBlocks, want);
+    if (ahead > want) {
+      const length = Math.min(this.windowLength(fileBlocks, want), ahead);
       if (length > want) return this.open(ino, fileBlock, want, goal, length) ?? this.space.take(goal, want);
     }
     return this.space.take(goal, want);

@@ -77,9 +77,7 @@ export class RunTree {
     if (high <= from || this.size[node] === 0) return false;
     if (low < from) {
       const middle = (low + high) / 2;
-      return (
-        this.visit(node * 2, low, middle, from, length) || this.visit(node * 2 + 1, middle, high, from, length)
-      );
+      return this.visit(node * 2, low, middle, from, length) || this.visit(node * 2 + 1, middle, high, from, length);
     }
     if (this.carry > 0 && this.carry + this.prefix[node] >= length) return this.crossing(low, this.carry);
     if (this.best[node] >= length) return this.descend(node, low, high, length);

@@ -133,8 +133,15 @@ export class Space {
     this.groups.setBusy(range.start, range.length);
   }
 
+  /** Whether a range lies in one that is excluded. */
+  isExcluded({ start, length }: DeviceRun): boolean {
+    return this.excluded.some((e) => start >= e.start && start + length <= e.start + e.length);
+  }
+
   readmit(range: DeviceRun): void {
-    this.excluded = this.excluded.filter((e) => e.start !== range.start || e.length !== range.length);
+    const i = this.excluded.findIndex((e) => e.start === range.start && e.length === range.length);
+    if (i < 0) throw new Error(`blocks ${range.start}+${range.length} are not excluded`);
+    this.excluded.splice(i, 1);
     this.onPressure();
     this.groups.clearBusy(range.start, range.length);
     for (const { start, length } of this.pending) this.groups.setBusy(start, length);
@@ -160,7 +167,12 @@ export class Space {
     if (count > 0) this.pending = this.pending.slice(count);
   }
 
-  /** Whether each block of a range is in use, as the next commit stores it; for checks and pictures. */
+  /** statfs(2), in blocks. */
+  accounting(): { total: number; free: number; available: number } {
+    return { total: this.total, free: this.free, available: this.free };
+  }
+
+  /** Whether a block is in use, as the next commit stores it; for checks and pictures. */
   isUsed(block: number): boolean {
     const number = Math.floor(block / GROUP_BLOCKS);
     const at = block - number * GROUP_BLOCKS;
@@ -211,8 +223,10 @@ export class Space {
 
   /** A run of `length` blocks or more, in or after the group `home` or else anywhere, of which `want` are taken. */
   private fit(home: number, length: number, want: number, align: number, phase: number): DeviceRun | undefined {
-    return this.fitFrom(home, this.groups.count, length, want, align, phase) ??
-      (home > 0 ? this.fitFrom(0, home, length, want, align, phase) : undefined);
+    return (
+      this.fitFrom(home, this.groups.count, length, want, align, phase) ??
+      (home > 0 ? this.fitFrom(0, home, length, want, align, phase) : undefined)
+    );
   }
 
   private fitFrom(
@@ -273,13 +287,7 @@ export class Space {
   }
 
   /** The shortest run inside a group that serves: long runs stay whole for those who need them. */
-  private bestFit(
-    number: number,
-    length: number,
-    want: number,
-    align: number,
-    phase: number,
-  ): DeviceRun | undefined {
+  private bestFit(number: number, length: number, want: number, align: number, phase: number): DeviceRun | undefined {
     const { busy, size } = this.groups.group(number);
     const base = number * GROUP_BLOCKS;
     let best: DeviceRun | undefined;
