@@ -4,7 +4,7 @@ import type { Group, Lazy } from './command.ts';
 const verb = (name: VerbName, summary: string): Lazy => ({
   name,
   summary,
-  load: async () => (await import('./verb.ts')).verbCommand(name),
+  load: async () => (await import('./verb.ts')).verbCommand(name, 'layoutfs lease'),
 });
 
 export const lease: Group = {

@@ -54,7 +54,7 @@ const VALUE_NAMES: Record<string, string> = { integer: 'N', size: 'BYTES', durat
 const optionName = (field: string): string => field.replaceAll('_', '-');
 
 /** A command that sends one request of the grammar and prints its reply. */
-export function verbCommand(name: VerbName): Command {
+export function verbCommand(name: VerbName, prefix = 'layoutfs'): Command {
   const verb: Verb = VERBS[name];
   const { least, places } = placesOf(name);
   const usage = [...places.map((place, at) => (at < least ? place : `[${place}]`)), '[OPTIONS]'].join(' ');
@@ -67,7 +67,7 @@ export function verbCommand(name: VerbName): Command {
     }),
     options: optionsOf(name),
     positionals: [least, places.length],
-    examples: EXAMPLES[name] ?? [],
+    examples: (EXAMPLES[name] ?? []).map((rest) => `${prefix} ${name} ${rest}`.trimEnd()),
     async run(args) {
       const { mount, fields } = requestOf(name, args);
       using session = new Session(mount);
@@ -137,24 +137,25 @@ export function onlyMount(): Mount {
   throw usageError(`several are mounted, say which: ${mounts.map((mount) => mount.dir).join(' ')}`);
 }
 
+/** Arguments that follow the command's name. */
 const EXAMPLES: Partial<Record<VerbName, readonly string[]>> = {
-  return: ['layoutfs lease return 7', 'layoutfs lease return 7 /mnt --range 0-1m'],
-  map: ['layoutfs lease map /mnt/data', 'layoutfs lease map /mnt/data --range 0-1g --json'],
-  ls: ['layoutfs lease ls', 'layoutfs lease ls /mnt/data', 'layoutfs lease ls /mnt --all --json'],
-  break: ['layoutfs lease break /mnt/data', 'layoutfs lease break /mnt/data --range 0-1m'],
-  why: ['layoutfs why /mnt/data', 'layoutfs why /mnt/data shrink'],
-  prepare: ['layoutfs prepare /mnt/data --range 0-1g --extend', 'layoutfs prepare /mnt/data --contiguous --align 2m'],
-  seal: ['layoutfs seal /mnt/disk.raw'],
-  unseal: ['layoutfs unseal /mnt/disk.raw'],
-  policy: ['layoutfs policy', 'layoutfs policy /mnt --json'],
-  quarantine: ['layoutfs quarantine', 'layoutfs quarantine /mnt --action release --lease 7'],
-  clone: ['layoutfs clone /mnt/a /mnt/b'],
-  collapse: ['layoutfs collapse /mnt/a --range 0-1m'],
-  insert: ['layoutfs insert /mnt/a --range 0-1m'],
-  relocate: ['layoutfs relocate /mnt/a --contiguous'],
-  drain: ['layoutfs drain /mnt --range 1g-2g'],
-  revoke: ['layoutfs lease revoke 7 --reason "disk replacement"'],
-  expire: ['layoutfs lease expire 7 --force'],
-  renew: ['layoutfs lease renew 7 --secret "$SECRET"'],
-  reclaim: ['layoutfs lease reclaim --name pool --secret "$SECRET"'],
+  return: ['7', '7 /mnt --range 0-1m'],
+  map: ['/mnt/data', '/mnt/data --range 0-1g --json'],
+  ls: ['', '/mnt/data', '/mnt --all --json'],
+  break: ['/mnt/data', '/mnt/data --range 0-1m'],
+  why: ['/mnt/data', '/mnt/data shrink'],
+  prepare: ['/mnt/data --range 0-1g --extend', '/mnt/data --contiguous --align 2m'],
+  seal: ['/mnt/disk.raw'],
+  unseal: ['/mnt/disk.raw'],
+  policy: ['', '/mnt --json'],
+  quarantine: ['', '/mnt --action release --lease 7'],
+  clone: ['/mnt/a /mnt/b'],
+  collapse: ['/mnt/a --range 0-1m'],
+  insert: ['/mnt/a --range 0-1m'],
+  relocate: ['/mnt/a --contiguous'],
+  drain: ['/mnt --range 1g-2g'],
+  revoke: ['7 --reason "disk replacement"'],
+  expire: ['7 --force'],
+  renew: ['7 --secret "$SECRET"'],
+  reclaim: ['--name pool --secret "$SECRET"'],
 };
