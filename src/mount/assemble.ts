@@ -184,10 +184,7 @@ export class House {
     const { commits } = this.volume;
     session.afterBatch = () => commits.settle();
     session.eventsExpected = () => commits.busy;
-    session.beforeReply = (request, reply) => {
-      commits.operationEnd(request.unique, request.uniqueHigh, reply);
-      this.fs.inodes.endOperation();
-    };
+    session.beforeReply = (request, reply) => commits.operationEnd(request.unique, request.uniqueHigh, reply);
   }
 
   /** INIT was answered: the mount works. */

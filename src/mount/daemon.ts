@@ -58,7 +58,7 @@ export async function serve({ image, dir, options, ready }: ServeRequest): Promi
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
     fd = openAndMount({
       dir,
-      fsname: options.fsname ?? image,
+      fsname: image,
       subtype: 'layoutfs',
       defaultPermissions: options.defaultPermissions,
       allowOther: options.allowOther,

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { deviceWindowIno } from '../control/nodes.ts';
 import type { FenceSubject, Mapper, ProcessPort } from '../lease/ports.ts';
 import { E } from '../system/errno.ts';
-import { kill } from '../system/libc.ts';
+import { close, pidfdOpen, pidfdSendSignal } from '../system/libc.ts';
 import { aliveSame, commandOf, type MappedFile, startTimeOf, tgidOf } from '../system/process.ts';
 import type { MapperAnswer, MapperJob } from './mapper-worker.ts';
 
@@ -47,10 +47,13 @@ export class Processes implements ProcessPort {
     return aliveSame(pid, start);
   }
 
-  /** The process is looked at again after the signal's number was checked: between the two a pid cannot be used anew. */
+  /** The descriptor is taken before the start time is looked at: it names the process that was looked at. */
   kill(pid: number, start: number, signal: number): number {
-    if (!aliveSame(pid, start)) return E.SRCH;
-    return -kill(pid, signal);
+    const pidfd = pidfdOpen(pid);
+    if (pidfd < 0) return -pidfd;
+    const r = aliveSame(pid, start) ? pidfdSendSignal(pidfd, signal) : -E.SRCH;
+    close(pidfd);
+    return -r;
   }
 
   identify(tid: number): { tgid: number; start: number; command: string } | undefined {

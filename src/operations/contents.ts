@@ -46,17 +46,9 @@ export function changesOfWrite(fs: Filesystem, inode: Inode, offset: number, len
  * Replies when everything done so far is durable; `fill` puts the payload into the reply area and answers its length.
  */
 export function replyWhenDurable(fs: Filesystem, request: Request, fill: (request: Request) => number = () => 0): void {
-  let parked: Request | undefined;
-  let result = -1;
+  const parked = request.park();
   fs.volume.commits.whenDurable((errno) => {
-    result = errno;
-    if (parked !== undefined) finish(parked, errno, fill);
+    if (errno !== 0) parked.error(errno);
+    else parked.ok(fill(parked));
   });
-  if (result >= 0) finish(request, result, fill);
-  else parked = request.park();
-}
-
-function finish(request: Request, errno: number, fill: (request: Request) => number): void {
-  if (errno !== 0) request.error(errno);
-  else request.ok(fill(request));
 }

@@ -16,6 +16,7 @@ export function fallocate(fs: Filesystem, request: Request): void {
   const length = request.u64(16);
   const mode = request.u32(24);
   const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
+  if (fs.options.readOnly) return request.error(E.ROFS);
   const denied = deniedFallocate(inode, offset, length, mode);
   if (denied !== 0) return request.error(denied);
 

@@ -13,7 +13,9 @@ export function open(fs: Filesystem, request: Request): void {
   const inode = fs.inodes.get(request.nodeid);
   if (inode === undefined) return request.error(E.STALE);
   const flags = request.u32(0);
-  const denied = deniedByFlags(inode, flags);
+  const writes = (flags & O.ACCMODE) !== O.RDONLY || (flags & O.TRUNC) !== 0;
+  if (writes && fs.options.readOnly && inode.isRegular) return request.error(E.ROFS);
+  const denied = writes ? deniedByFlags(inode, flags) : 0;
   if (denied !== 0) return request.error(denied);
   if ((flags & O.TRUNC) !== 0 && inode.isRegular) {
     if (!admitSize(fs, request, inode, 0, 0, (flags & O.NONBLOCK) !== 0, 'open')) return;
@@ -27,8 +29,6 @@ export function open(fs: Filesystem, request: Request): void {
 
 /** chattr(1): an immutable file is not written, an append-only one only appended to; open(2) says so with EPERM. */
 function deniedByFlags(inode: Inode, flags: number): number {
-  const writes = (flags & O.ACCMODE) !== O.RDONLY || (flags & O.TRUNC) !== 0;
-  if (!writes) return 0;
   if (inode.isImmutable) return E.PERM;
   if (inode.isAppendOnly && ((flags & O.APPEND) === 0 || (flags & O.TRUNC) !== 0)) return E.PERM;
   return 0;

@@ -17,7 +17,7 @@ export function admitSize(
   nonblocking: boolean,
   operation = 'setattr.size',
 ): boolean {
-  const denied = deniedSize(inode, size);
+  const denied = fs.options.readOnly ? E.ROFS : deniedSize(inode, size);
   if (denied !== 0) {
     request.error(denied);
     return false;

@@ -19,6 +19,7 @@ export function write(fs: Filesystem, request: Request): void {
   const writeFlags = request.u32(20);
   const flags = request.u32(32);
   if (size > request.end - request.body - HEAD) return request.error(E.INVAL);
+  if (fs.options.readOnly) return request.error(E.ROFS);
   if (inode.isImmutable) return request.error(E.PERM);
   const writeback = (writeFlags & WRITE.CACHE) !== 0;
   // The kernel appends at the size it knows; a holder's commit may have moved the end since.

@@ -61,6 +61,14 @@ const cMsync = bind<(addr: number, n: number, flags: number) => number>('msync',
 const cMadvise = bind<(addr: number, n: number, advice: number) => number>('madvise', 'int', [P, 'size_t', 'int']);
 const cFlock = bind<(fd: number, operation: number) => number>('flock', 'int', ['int', 'int']);
 const cKill = bind<(pid: number, signal: number) => number>('kill', 'int', ['int', 'int']);
+/** syscall(2), for calls that older C libraries have no function for. */
+const cSyscall = bind<(number: number, a: number, b: number, c: number, d: number) => number>('syscall', L, [
+  L,
+  L,
+  L,
+  L,
+  L,
+]);
 const cSocketpair = bind<(domain: number, type: number, protocol: number, addr: number) => number>(
   'socketpair',
   'int',
@@ -277,6 +285,21 @@ function lockStruct(type: number, start: number, length: number): number {
   lock.writeBigInt64LE(BigInt(start), 8);
   lock.writeBigInt64LE(BigInt(length), 16);
   return lockAt;
+}
+
+/** Numbers of pidfd_send_signal(2) and pidfd_open(2), the same on every architecture. */
+const SYS = { PIDFD_SEND_SIGNAL: 424, PIDFD_OPEN: 434 } as const;
+
+/** pidfd_open(2): a descriptor that names this very process, whatever becomes of its number. */
+export function pidfdOpen(pid: number): number {
+  const r = cSyscall(SYS.PIDFD_OPEN, pid, 0, 0, 0);
+  return r < 0 ? -errno() : r;
+}
+
+/** pidfd_send_signal(2). */
+export function pidfdSendSignal(pidfd: number, signal: number): number {
+  const r = cSyscall(SYS.PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0);
+  return r < 0 ? -errno() : r;
 }
 
 /** kill(2); signal 0 only asks whether the process is there and ours to signal. */
