@@ -1,0 +1,137 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { build } from './build.ts';
+import { markdown } from './markdown.ts';
+import { measureRow, type Plan, prepareData } from './measure.ts';
+import type { Peer, PeerMaker } from './peer.ts';
+import { bare, fuse2fs, ntfs3g, onefile } from './peers/fuse.ts';
+import { ext4, xfs } from './peers/kernel.ts';
+import { layoutfs } from './peers/layoutfs.ts';
+import { machine, type Results } from './results.ts';
+import { ROWS } from './rows.ts';
+import { svg } from './svg.ts';
+import { Undo } from './undo.ts';
+
+const PEERS: readonly PeerMaker[] = [layoutfs, onefile, fuse2fs, ntfs3g, ext4, xfs, bare];
+const USAGE = `npm run bench -- [ROW…] [--quick] [--peers NAME,…] [--rounds N] [--dir DIR] [--out DIR]
+
+Measures this filesystem and its peers side by side and writes results.json, results.md and results.svg.
+ROW: only these (${ROWS.map((row) => row.name).join(' ')}).
+--quick  under three minutes: short measurements, no cold rows.   --dir  where the volumes are made; default: temp folder.
+--out    where the results go; default: tools/bench; nothing is written there when only some rows or peers are measured,
+         unless --out is given.`;
+const VOLUME_BYTES = 2 * 2 ** 30;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean' },
+      peers: { type: 'string' },
+      rounds: { type: 'string' },
+      dir: { type: 'string' },
+      out: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const wanted = values.peers?.split(',');
+  const makers = PEERS.filter((peer) => !wanted || wanted.includes(peer.name));
+  const rows = ROWS.filter((row) =>
+    positionals.length ? positionals.includes(row.name) : !(values.quick && row.slow),
+  );
+  if (makers.length === 0 || rows.length === 0 || positionals.some((name) => !ROWS.some((row) => row.name === name))) {
+    console.error(USAGE);
+    return 2;
+  }
+  const undo = new Undo();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      undo.all();
+      process.exit(130);
+    });
+  }
+  try {
+    const plan: Plan = {
+      load: build('load'),
+      rounds: Math.max(1, Number(values.rounds ?? (values.quick ? 5 : 9))),
+      duration: values.quick ? 120 : 500,
+      size: (values.quick ? 64 : 256) * 2 ** 20,
+      say: (line) => process.stderr.write(`${line}\n`),
+    };
+    const folder = mkdtempSync(join(values.dir ?? tmpdir(), 'layoutfs-bench-'));
+    undo.add(() => rmSync(folder, { recursive: true, force: true }));
+    const results = await bench(makers, rows, plan, folder, undo);
+    const table = markdown(results);
+    console.log(table);
+    const complete = !wanted && positionals.length === 0;
+    if (values.out !== undefined || complete) {
+      const out = values.out ?? import.meta.dirname;
+      mkdirSync(out, { recursive: true });
+      writeFileSync(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+      writeFileSync(join(out, 'results.md'), table);
+      writeFileSync(join(out, 'results.svg'), svg(results));
+    }
+    return 0;
+  } finally {
+    undo.all();
+  }
+}
+
+async function bench(
+  makers: readonly PeerMaker[],
+  rows: readonly (typeof ROWS)[number][],
+  plan: Plan,
+  folder: string,
+  undo: Undo,
+): Promise<Results> {
+  const results: Results = {
+    date: new Date().toISOString(),
+    machine: machine(),
+    rounds: plan.rounds,
+    duration: plan.duration,
+    size: plan.size,
+    peers: [],
+    skipped: [],
+    rows: [],
+  };
+  const peers: Peer[] = [];
+  for (const maker of makers) {
+    const home = join(folder, maker.name);
+    mkdirSync(home);
+    const mine = new Undo();
+    const stop = undo.add(() => mine.all());
+    try {
+      const peer = await maker.start(home, mine, VOLUME_BYTES);
+      await prepareData(peer, plan);
+      peers.push(peer);
+      results.peers.push({ name: peer.name, about: peer.about });
+    } catch (error) {
+      stop();
+      const why = (error as Error).message.split('\n')[0].replaceAll(folder, '');
+      plan.say(`${maker.name} is skipped: ${why}`);
+      results.skipped.push({ name: maker.name, why });
+    }
+  }
+  for (const [place, row] of rows.entries()) {
+    plan.say(`[${place + 1}/${rows.length}] ${row.title}`);
+    const able = peers.filter((peer) => !row.without?.includes(peer.name));
+    const samples = await measureRow(row, able, plan);
+    results.rows.push({
+      name: row.name,
+      title: row.title,
+      unit: row.unit,
+      bars: row.bars ?? [],
+      cpuBar: row.cpu,
+      samples,
+    });
+  }
+  return results;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,81 @@
+import type { MeasuredRow, Results } from './results.ts';
+import { median, ratio, spread } from './statistics.ts';
+
+const OURS = 'layoutfs';
+
+/** A figure with three digits that count. */
+export function figure(value: number): string {
+  if (value >= 100) return Math.round(value).toLocaleString('en-US');
+  return value.toPrecision(3);
+}
+
+/** The table for people, with the machine it was measured on. */
+export function markdown(results: Results): string {
+  const names = results.peers.map((peer) => peer.name);
+  const { machine } = results;
+  const lines = [
+    '# Benchmark',
+    '',
+    `Made by \`npm run bench\` on ${results.date.slice(0, 10)}: Linux ${machine.kernel}, Node ${machine.node}, ${machine.cores} cores (${machine.cpu.trim()}), ${Math.round(machine.memory / 2 ** 30)} GiB.`,
+    `Each figure is the median of ${results.rounds} rounds of ${results.duration} ms; in each round every peer has its turn (A B A B). In brackets: half the distance of the quartiles. The data file has ${results.size / 2 ** 20} MiB.`,
+    '',
+    ...results.peers.map((peer) => `- **${peer.name}**: ${peer.about}`),
+    ...results.skipped.map((peer) => `- **${peer.name}** was skipped: ${peer.why}`),
+    '',
+    `| | unit | ${names.join(' | ')} |`,
+    `|---|---|${names.map(() => '---:|').join('')}`,
+    ...results.rows.map(
+      (row) => `| ${row.title} | ${row.unit} | ${names.map((name) => cell(row, name)).join(' | ')} |`,
+    ),
+    '',
+  ];
+  const cpu = results.rows.filter((row) => Object.values(row.samples).some((sample) => sample.cpu !== undefined));
+  const servers = names.filter((name) => cpu.some((row) => row.samples[name]?.cpu !== undefined));
+  if (servers.length > 0) {
+    lines.push(
+      '## CPU time of the server, µs for an operation',
+      '',
+      `| | ${servers.join(' | ')} | bar |`,
+      `|---|${servers.map(() => '---:|').join('')}---:|`,
+      ...cpu.map(
+        (row) => `| ${row.title} | ${servers.map((name) => cpuCell(row, name)).join(' | ')} | ${row.cpuBar ?? ''} |`,
+      ),
+      '',
+    );
+  }
+  const bars = results.rows.flatMap((row) =>
+    row.bars.map((bar) => barLine(row, bar.peer, bar.ratio)).filter((line) => line !== ''),
+  );
+  if (bars.length > 0) {
+    lines.push(
+      '## Against the bars',
+      '',
+      'Median of the ratios of each round; above 1 this filesystem is ahead.',
+      '',
+      '| | compared with | bar | measured | |',
+      '|---|---|---:|---:|---|',
+      ...bars,
+      '',
+    );
+  }
+  return lines.join('\n');
+}
+
+function cell(row: MeasuredRow, name: string): string {
+  const sample = row.samples[name];
+  if (!sample || sample.failed !== undefined || sample.values.length === 0) return sample?.failed ? 'failed' : '–';
+  return `${figure(median(sample.values))} (${spread(sample.values).toFixed(0)} %)`;
+}
+
+function cpuCell(row: MeasuredRow, name: string): string {
+  const cpu = row.samples[name]?.cpu;
+  return cpu === undefined ? '–' : figure(cpu);
+}
+
+function barLine(row: MeasuredRow, peer: string, bar: number): string {
+  const ours = row.samples[OURS]?.values ?? [];
+  const theirs = row.samples[peer]?.values ?? [];
+  if (ours.length === 0 || theirs.length === 0) return '';
+  const measured = ratio(ours, theirs, row.unit === 'ns/op');
+  return `| ${row.title} | ${peer} | ${bar} x | ${measured.toFixed(2)} x | ${measured >= bar ? 'met' : '**not met**'} |`;
+}

@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { cpuTime } from './cpu.ts';
+import type { Peer } from './peer.ts';
+import type { Row } from './rows.ts';
+import type { Sample } from './statistics.ts';
+
+export interface Plan {
+  /** The built load generator. */
+  load: string;
+  rounds: number;
+  /** Milliseconds of one measurement. */
+  duration: number;
+  /** Bytes of the data file. */
+  size: number;
+  say(line: string): void;
+}
+
+interface Result {
+  operations: number;
+  nanoseconds: number;
+  bytes: number;
+}
+
+/** Runs the load generator once. Rejects with its message when it fails or hangs. */
+export async function runLoad(load: string, args: readonly string[], timeout: number): Promise<Result> {
+  const child = spawn(load, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  let errors = '';
+  child.stdout.on('data', (bytes) => {
+    out += bytes;
+  });
+  child.stderr.on('data', (bytes) => {
+    errors += bytes;
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+  const status = await new Promise<number | null>((done, fail) => {
+    child.on('error', fail);
+    child.on('close', done);
+  });
+  clearTimeout(timer);
+  if (status !== 0) throw new Error(errors.trim() || `load ${args.join(' ')}: killed after ${timeout} ms`);
+  const [operations, nanoseconds, bytes] = out.trim().split(' ').map(Number);
+  return { operations, nanoseconds, bytes };
+}
+
+/** Writes the peer's data file. */
+export async function prepareData(peer: Peer, plan: Plan): Promise<void> {
+  if (peer.data) await runLoad(plan.load, ['prepare', peer.data, '-s', String(plan.size)], 120_000);
+}
+
+/** One row: every peer once a round, in an order that turns, so that each comes after each. */
+export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): Promise<Record<string, Sample>> {
+  const samples: Record<string, Sample> = {};
+  const spent: Record<string, { cpu: number; operations: number }> = {};
+  for (const peer of peers) {
+    samples[peer.name] = { values: [] };
+    spent[peer.name] = { cpu: 0, operations: 0 };
+  }
+  for (let round = 0; round < plan.rounds; round++) {
+    for (let turn = 0; turn < peers.length; turn++) {
+      const peer = peers[(turn + round) % peers.length];
+      const sample = samples[peer.name];
+      if (sample.failed !== undefined) continue;
+      const args = argumentsOf(row, peer, plan);
+      const before = peer.pid ? cpuTime(peer.pid) : 0;
+      try {
+        const result = await runLoad(plan.load, args, plan.duration + 60_000);
+        if (peer.pid) spent[peer.name].cpu += cpuTime(peer.pid) - before;
+        spent[peer.name].operations += result.operations;
+        sample.values.push(figureOf(row, result));
+      } catch (error) {
+        sample.failed = (error as Error).message;
+        plan.say(`  ${row.name}: ${peer.name}: ${sample.failed}`);
+      }
+    }
+  }
+  for (const peer of peers) {
+    const { cpu, operations } = spent[peer.name];
+    if (peer.pid && operations > 0) samples[peer.name].cpu = cpu / operations / 1000;
+  }
+  return samples;
+}
+
+function argumentsOf(row: Row, peer: Peer, plan: Plan): string[] {
+  const path = row.on === 'names' ? peer.dir : peer.data;
+  return [
+    row.mode,
+    path as string,
+    '-d',
+    String(plan.duration),
+    '-s',
+    String(plan.size),
+    '-t',
+    String(row.threads ?? 1),
+    ...peer.below.flatMap((file) => ['-e', file]),
+  ];
+}
+
+function figureOf(row: Row, { operations, nanoseconds, bytes }: Result): number {
+  if (row.unit === 'ns/op') return nanoseconds / operations;
+  return row.unit === 'MB/s' ? (bytes / nanoseconds) * 1000 : (operations / nanoseconds) * 1e9;
+}

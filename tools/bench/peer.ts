@@ -1,0 +1,22 @@
+import type { Undo } from './undo.ts';
+
+/** What is measured side by side. */
+export interface Peer {
+  readonly name: string;
+  /** What it is, for the table's legend. */
+  readonly about: string;
+  /** Directory in which rows on names work; undefined: the peer has no names. */
+  readonly dir: string | undefined;
+  /** File of the rows on data; made by the load generator's `prepare`, unless `data` is there already. */
+  readonly data: string | undefined;
+  /** Files that hold the peer's data below it: evicted with it for the cold rows. */
+  readonly below: readonly string[];
+  /** The process that serves it, where it is one: its CPU time is measured. */
+  readonly pid: number | undefined;
+}
+
+export interface PeerMaker {
+  readonly name: string;
+  /** Sets it up in `folder`, an empty directory. Throws when something that it needs is missing: it is then skipped. */
+  start(folder: string, undo: Undo, size: number): Peer | Promise<Peer>;
+}

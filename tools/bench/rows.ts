@@ -1,0 +1,200 @@
+/** The rows of the table: what is done, in which unit it is told, and whom it is compared with. */
+
+export interface Row {
+  name: string;
+  title: string;
+  /** Mode of the load generator. */
+  mode: string;
+  /** `names`: works in the peer's directory. `data`: works on its file. `path`: by the name of its file. */
+  on: 'names' | 'data' | 'path';
+  unit: 'ops/s' | 'MB/s' | 'ns/op';
+  threads?: number;
+  /** Bars of performance.md: at least `ratio` times the peer. */
+  bars?: { peer: string; ratio: number }[];
+  /** Microseconds of the daemon's CPU time for one operation, at most. */
+  cpu?: number;
+  /** Peers that do not do this, or only pretend. */
+  without?: string[];
+  /** Left out of --quick. */
+  slow?: boolean;
+}
+
+/** ext4 and XFS are shown in all rows; these are the peers that the bars speak of. */
+const USERSPACE = [
+  { peer: 'fuse2fs', ratio: 2 },
+  { peer: 'ntfs-3g', ratio: 2 },
+];
+const SEQUENTIAL = [
+  { peer: 'fuse2fs', ratio: 1 },
+  { peer: 'ntfs-3g', ratio: 1 },
+  { peer: 'onefile', ratio: 0.9 },
+];
+const RANDOM = [
+  { peer: 'onefile', ratio: 0.8 },
+  { peer: 'fuse2fs', ratio: 1.5 },
+];
+
+export const ROWS: readonly Row[] = [
+  { name: 'stat', title: 'stat', mode: 'stat', on: 'path', unit: 'ops/s', bars: USERSPACE },
+  {
+    name: 'getattr',
+    title: 'statx, asking the server each time',
+    mode: 'statx-sync',
+    on: 'path',
+    unit: 'ops/s',
+    bars: USERSPACE,
+    cpu: 6,
+  },
+  { name: 'open', title: 'open + close', mode: 'open-close', on: 'path', unit: 'ops/s', bars: USERSPACE },
+  {
+    name: 'create',
+    title: 'create + close + unlink',
+    mode: 'create-unlink',
+    on: 'names',
+    unit: 'ops/s',
+    bars: USERSPACE,
+    cpu: 30,
+  },
+  { name: 'mkdir', title: 'mkdir + rmdir', mode: 'mkdir-rmdir', on: 'names', unit: 'ops/s', bars: USERSPACE },
+  { name: 'rename', title: 'rename', mode: 'rename', on: 'names', unit: 'ops/s', bars: USERSPACE },
+  {
+    name: 'tree',
+    title: 'small files: mkdir, 20 files of 4 KiB written and removed',
+    mode: 'tree',
+    on: 'names',
+    unit: 'ops/s',
+    bars: USERSPACE,
+    without: ['onefile'],
+  },
+  {
+    name: 'readdir',
+    title: 'readdir of 1,000 entries',
+    mode: 'readdir',
+    on: 'names',
+    unit: 'ops/s',
+    bars: USERSPACE,
+    without: ['onefile'],
+  },
+  {
+    name: 'walk-cold',
+    title: 'readdir + stat of 1,000 files, nothing cached',
+    mode: 'walk-cold',
+    on: 'names',
+    unit: 'ops/s',
+    bars: USERSPACE,
+    without: ['onefile'],
+    slow: true,
+  },
+  {
+    name: 'read-4k',
+    title: '4 KiB random read, O_DIRECT',
+    mode: 'read-4k',
+    on: 'data',
+    unit: 'ops/s',
+    bars: RANDOM,
+    cpu: 6,
+  },
+  {
+    name: 'write-4k',
+    title: '4 KiB random overwrite, O_DIRECT',
+    mode: 'write-4k',
+    on: 'data',
+    unit: 'ops/s',
+    bars: RANDOM,
+  },
+  {
+    name: 'read-1m',
+    title: '1 MiB sequential read, O_DIRECT',
+    mode: 'read-1m',
+    on: 'data',
+    unit: 'MB/s',
+    bars: SEQUENTIAL,
+  },
+  {
+    name: 'write-1m',
+    title: '1 MiB sequential write, O_DIRECT',
+    mode: 'write-1m',
+    on: 'data',
+    unit: 'MB/s',
+    bars: SEQUENTIAL,
+  },
+  {
+    name: 'read-cold',
+    title: '1 MiB sequential read through the page cache, cold',
+    mode: 'read-1m-cold',
+    on: 'data',
+    unit: 'MB/s',
+    bars: SEQUENTIAL,
+    slow: true,
+  },
+  {
+    name: 'write-fsync',
+    title: '1 MiB sequential overwrite, then fsync',
+    mode: 'write-1m-fsync',
+    on: 'data',
+    unit: 'MB/s',
+    bars: SEQUENTIAL,
+    slow: true,
+  },
+  {
+    name: 'append-fsync',
+    title: 'append 4 KiB + fsync',
+    mode: 'append-fsync',
+    on: 'names',
+    unit: 'ops/s',
+    bars: [{ peer: 'ext4', ratio: 0.8 }],
+    without: ['onefile'],
+  },
+  { name: 'mmap', title: 'mmap, random load, warm', mode: 'mmap-random', on: 'data', unit: 'ns/op' },
+  { name: 'mmap-store', title: 'mmap, random store, warm', mode: 'mmap-store', on: 'data', unit: 'ns/op' },
+  { name: 'mmap-seq', title: 'mmap, sequential, warm', mode: 'mmap-seq', on: 'data', unit: 'MB/s' },
+  {
+    name: 'mmap-cold',
+    title: 'mmap, random pages, cold',
+    mode: 'mmap-random-cold',
+    on: 'data',
+    unit: 'ns/op',
+    slow: true,
+  },
+  {
+    name: 'mmap-seq-cold',
+    title: 'mmap, sequential, cold',
+    mode: 'mmap-seq-cold',
+    on: 'data',
+    unit: 'MB/s',
+    slow: true,
+  },
+  {
+    name: 'getattr-4',
+    title: 'statx, asking the server, 4 threads',
+    mode: 'statx-sync',
+    on: 'path',
+    unit: 'ops/s',
+    threads: 4,
+  },
+  {
+    name: 'create-4',
+    title: 'create + close + unlink, 4 threads',
+    mode: 'create-unlink',
+    on: 'names',
+    unit: 'ops/s',
+    threads: 4,
+  },
+  {
+    name: 'read-4k-4',
+    title: '4 KiB random read, O_DIRECT, 4 threads',
+    mode: 'read-4k',
+    on: 'data',
+    unit: 'ops/s',
+    threads: 4,
+  },
+  {
+    name: 'read-1m-4',
+    title: '1 MiB sequential read, O_DIRECT, 4 threads',
+    mode: 'read-1m',
+    on: 'data',
+    unit: 'MB/s',
+    threads: 4,
+    slow: true,
+  },
+];
