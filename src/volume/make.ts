@@ -143,7 +143,7 @@ function makeMetadata(path: string, header: Header, options: MakeOptions): void 
       .prepare(
         `INSERT INTO inode (ino, mode, uid, gid, nlink, size, blocks, parent, next_cookie,
          atime_s, atime_ns, mtime_s, mtime_ns, ctime_s, ctime_ns, btime_s, btime_ns)
-         VALUES (1, ?, ?, ?, 2, 0, 0, 1, 1, ?, 0, ?, 0, ?, 0, ?, 0)`,
+         VALUES (1, ?, ?, ?, 2, 0, 0, 1, 3, ?, 0, ?, 0, ?, 0, ?, 0)`,
       )
       .run(S.IFDIR | 0o755, uid, gid, s, s, s, s);
     connection.exec('COMMIT');
