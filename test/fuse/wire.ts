@@ -53,7 +53,7 @@ export class Wire {
       const n = read(this.peer, addressOf(this.buffer), this.buffer.length);
       if (n === -E.AGAIN || n === 0) return replies;
       if (n < 16 || this.buffer.readUInt32LE(0) !== n) throw new Error(`a reply of ${n} bytes with a false length`);
-      const errno = -this.buffer.readInt32LE(4);
+      const errno = 0 - this.buffer.readInt32LE(4);
       replies.push({
         unique: this.buffer.readBigUInt64LE(8),
         errno,
