@@ -1,5 +1,6 @@
 /**
- * Writes the pages of docs/ that are tables of the code: exit codes, mount options. `npm run docs`; a test compares.
+ * Writes the pages of docs/ that are tables of the code: exit codes, mount options. `npm run docs`; with
+ * --print they go to stdout instead, which a test compares with what is there.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +9,9 @@ import { defaultMountOptions, OPTIONS, type OptionRow, usageOf } from '../src/mo
 import { checkout } from '../test/harness/mount.ts';
 
 function page(name: string, lines: readonly string[]): void {
-  writeFileSync(join(checkout, 'docs', name), `${lines.join('\n')}\n`);
+  const text = `${lines.join('\n')}\n`;
+  if (process.argv.includes('--print')) process.stdout.write(text);
+  else writeFileSync(join(checkout, 'docs', name), text);
 }
 
 page('exit-codes.md', [

@@ -1,0 +1,47 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { checkout, run } from '../harness/index.ts';
+
+const pages = [
+  'README.md',
+  'ARCHITECTURE.md',
+  ...readdirSync(join(checkout, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+const read = (page: string): string => readFileSync(join(checkout, page), 'utf8');
+
+describe.each(pages)('%s', (page) => {
+  it('has links that lead somewhere', () => {
+    for (const [, target] of read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      expect(existsSync(join(checkout, dirname(page), target as string)), `${page}: ${target}`).toBe(true);
+    }
+  });
+
+  it('names commands that exist', () => {
+    const known = new Set([...COMMANDS.map(({ name }) => name), 'help', 'COMMAND', '…']);
+    for (const [, command] of read(page).matchAll(/(?:npx |`)layoutfs ([a-z]+)\b/g))
+      expect(known, `${page}: layoutfs ${command}`).toContain(command);
+  });
+
+  it('names npm scripts that exist', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    for (const [, script] of read(page).matchAll(/npm run ([a-z]+)/g)) expect(Object.keys(scripts)).toContain(script);
+  });
+});
+
+describe('generated pages', () => {
+  it('are what the tables of the code say', async () => {
+    const before = ['docs/exit-codes.md', 'docs/mount-options.md'].map(read);
+    const result = await run(process.execPath, [
+      '--import',
+      join(checkout, 'node_modules/tsx/dist/loader.mjs'),
+      join(checkout, 'tools/docs.ts'),
+      '--print',
+    ]);
+    expect(result.stderr).toBe('');
+    expect(result.stdout).toBe(before.join(''));
+  });
+});
