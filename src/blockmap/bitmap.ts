@@ -49,7 +49,7 @@ function scan(words: Bitmap, from: number, size: number, flip: number): number {
     bits = words[word] ^ flip;
   }
   const at = (word << 5) + (31 - Math.clz32(bits & -bits));
-  return at < size ? at : size;
+  return Math.min(at, size);
 }
 
 /** First clear bit of the run of clear bits that ends before `from` (which need not be clear itself). */

@@ -29,7 +29,7 @@ export class BlockMap {
     this.selectOwners = options.database
       .query(
         'SELECT ino, file_block, device_block, length FROM extent ' +
-          'WHERE device_block < ?2 AND device_block + length > ?1 ORDER BY ino, file_block',
+          'WHERE device_block + length > ? AND device_block < ? ORDER BY ino, file_block',
       )
       .raw();
   }

@@ -53,15 +53,11 @@ export class Groups {
         'ON CONFLICT (number) DO UPDATE SET free = excluded.free, bitmap = excluded.bitmap',
     );
     this.remove = database.mutation('DELETE FROM space WHERE number = ?');
-    // Of a group without a row, ?4 and ?5 are what is free afterwards and the blocks of the header.
     this.noteUsed = database.mutation(
-      'INSERT INTO space (number, free, bitmap) ' +
-        'VALUES (?1, ?4, set_bits(set_bits(zeroblob(4096), 0, ?5), ?2, ?3)) ' +
-        'ON CONFLICT (number) DO UPDATE SET free = free - ?3, bitmap = set_bits(bitmap, ?2, ?3)',
+      'INSERT INTO space (number, free, bitmap) VALUES (?, ?, set_bits(set_bits(zeroblob(4096), 0, ?), ?, ?)) ' +
+        'ON CONFLICT (number) DO UPDATE SET free = excluded.free, bitmap = set_bits(bitmap, ?, ?)',
     );
-    this.noteFree = database.mutation(
-      'UPDATE space SET free = free + ?3, bitmap = clear_bits(bitmap, ?2, ?3) WHERE number = ?1',
-    );
+    this.noteFree = database.mutation('UPDATE space SET free = ?, bitmap = clear_bits(bitmap, ?, ?) WHERE number = ?');
     this.freeOf = new Int32Array(this.count);
     this.exact = new Uint8Array(this.count);
     for (let g = 0; g < this.count; g++) this.freeOf[g] = this.sizeOf(g) - this.headerIn(g);
@@ -178,7 +174,8 @@ export class Groups {
       this.free -= n;
       this.soil(group);
       this.merge(group);
-      this.noteUsed.note(group.number, at, count, this.freeOf[group.number], this.headerIn(group.number));
+      const { number } = group;
+      this.noteUsed.note(number, this.freeOf[number], this.headerIn(number), at, count, at, count);
     });
   }
 
@@ -192,7 +189,7 @@ export class Groups {
       this.freeOf[group.number] += n;
       this.free += n;
       this.soil(group);
-      this.noteFree.note(group.number, at, count);
+      this.noteFree.note(this.freeOf[group.number], at, count, group.number);
     });
   }
 

@@ -21,8 +21,8 @@ export class Shared {
     const of = 'SELECT device_block, length, count FROM shared';
     this.overlapping = database
       .query(
-        `${of} WHERE device_block >= coalesce((SELECT max(device_block) FROM shared WHERE device_block <= ?1), 0) ` +
-          'AND device_block <= ?2 AND device_block + length >= ?1 ORDER BY device_block',
+        `${of} WHERE device_block >= coalesce((SELECT max(device_block) FROM shared WHERE device_block <= ?), 0) ` +
+          'AND device_block <= ? AND device_block + length >= ? ORDER BY device_block',
       )
       .raw();
     this.insert = database.mutation('INSERT INTO shared (device_block, length, count) VALUES (?, ?, ?)');
@@ -64,9 +64,9 @@ export class Shared {
 
   /** Rows that overlap or touch [start, end). */
   private touching(start: number, end: number): SharedRow[] {
-    return (this.overlapping.all(Math.max(0, start - 1), end) as [number, number, number][])
-      .map(([from, length, count]) => ({ start: from, length, count }))
-      .filter((row) => row.start + row.length >= start);
+    return (this.overlapping.all(Math.max(0, start - 1), end, start) as [number, number, number][]).map(
+      ([from, length, count]) => ({ start: from, length, count }),
+    );
   }
 
   private change(
