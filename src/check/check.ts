@@ -1,16 +1,15 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
-import type SQLite from 'better-sqlite3';
 import { blocks } from './blocks.ts';
 import { orphans, symlinks, xattrs } from './contents.ts';
 import { Cancelled, type Check, Context } from './context.ts';
 import { counters } from './counters.ts';
 import { extents } from './extents.ts';
+import { header } from './header.ts';
 import { inodes } from './inodes.ts';
 import { leases } from './leases.ts';
 import { names } from './names.ts';
+import { openForCheck, Unusable } from './open.ts';
 import { type CheckOptions, type CheckReport, FSCK_EXIT } from './report.ts';
 import { sqlite } from './sqlite.ts';
-import { metadataPath, openMetadata, readVolumeRow, Unusable } from './store.ts';
 import { links, tree } from './tree.ts';
 
 /**
@@ -19,6 +18,7 @@ import { links, tree } from './tree.ts';
  */
 export const CHECKS: readonly Check[] = [
   sqlite,
+  header,
   inodes,
   symlinks,
   xattrs,
@@ -34,7 +34,8 @@ export const CHECKS: readonly Check[] = [
 
 /**
  * Checks, and by mode repairs, the volume whose device is `image`, without mounting it.
- * All repairs are one transaction: a run that is cancelled or fails has changed nothing.
+ * All repairs are one transaction: a run that is cancelled or fails has changed nothing but what a mount would have
+ * recovered. A volume of a newer minor version is only read.
  * Never throws for what is wrong with the volume: the report says it.
  */
 export async function check(image: string, options: CheckOptions): Promise<CheckReport> {
@@ -85,35 +86,36 @@ function exitCode(report: CheckReport): number {
 }
 
 async function checkOpened(image: string, options: CheckOptions, report: CheckReport): Promise<void> {
-  const write = options.mode !== 'report';
-  if (!existsSync(image)) throw new Unusable(`there is no device ${image}`);
-  const device = openSync(image, write ? 'r+' : 'r');
-  let db: SQLite.Database | undefined;
+  if (options.online && options.mode !== 'report')
+    throw new Unusable('a volume in use can only be checked, not mended');
+  const opened = openForCheck(image, { write: options.mode !== 'report', online: options.online === true });
   try {
-    db = openMetadata(metadataPath(image), write);
-    const volume = readVolumeRow(db);
-    report.uuid = volume.uuid;
+    const write = options.mode !== 'report' && opened.readOnlyBecause === undefined;
+    if (options.mode !== 'report' && !write) {
+      report.refused = opened.readOnlyBecause;
+      report.mode = 'report';
+    }
+    report.uuid = opened.row.uuid;
+    report.notes.push(...opened.notes);
     const context = new Context({
-      db,
-      volume,
-      image,
-      device,
+      opened,
       report,
       now: options.now ?? Math.floor(Date.now() / 1000),
       limit: options.limit ?? 1000,
       signal: options.signal,
     });
-    db.exec(write ? 'BEGIN IMMEDIATE' : 'BEGIN');
+    opened.db.exec(write ? 'BEGIN IMMEDIATE' : 'BEGIN');
     for (const [index, one] of CHECKS.entries()) {
       options.progress?.({ check: one.name, step: index + 1, steps: CHECKS.length });
       await context.perform(one);
       if (context.stop) break;
     }
-    db.exec(report.repaired > 0 ? 'COMMIT' : 'ROLLBACK');
-    if (write && report.repaired > 0) db.pragma('wal_checkpoint(TRUNCATE)');
+    if (write && report.repaired > 0) {
+      context.commit();
+      opened.db.pragma('wal_checkpoint(TRUNCATE)');
+    }
   } finally {
-    if (db?.inTransaction) db.exec('ROLLBACK');
-    db?.close();
-    closeSync(device);
+    if (opened.db.inTransaction) opened.db.exec('ROLLBACK');
+    opened.close();
   }
 }

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type SQLite from 'better-sqlite3';
+import type { Opened, VolumeRow } from './open.ts';
 import type { CheckMode, CheckReport, Problem } from './report.ts';
-import type { VolumeRow } from './store.ts';
 
 /** Thrown by `pause` when the caller's signal is aborted; `check` turns it into the exit code CANCELLED. */
 export class Cancelled extends Error {}
@@ -21,15 +21,14 @@ const PAGE = 1000;
 export class Context {
   readonly db: SQLite.Database;
   readonly volume: VolumeRow;
-  readonly image: string;
+  readonly opened: Opened;
   readonly mode: CheckMode;
   /** Seconds since the epoch, for rows that a repair makes. */
   readonly now: number;
   readonly report: CheckReport;
-  /** The device, open for writing when repairing, else for reading; -1 where there is none. */
-  readonly device: number;
   /** Set by a check whose findings make all later checks meaningless. */
   stop = false;
+  private readonly steps: (() => void)[] = [];
   private check = '';
   private serial = 0;
   private readonly limit: number;
@@ -37,19 +36,15 @@ export class Context {
   private readonly statements = new Map<string, SQLite.Statement>();
 
   constructor(options: {
-    db: SQLite.Database;
-    volume: VolumeRow;
-    image: string;
-    device: number;
+    opened: Opened;
     report: CheckReport;
     now: number;
     limit: number;
     signal?: AbortSignal;
   }) {
-    this.db = options.db;
-    this.volume = options.volume;
-    this.image = options.image;
-    this.device = options.device;
+    this.opened = options.opened;
+    this.db = options.opened.db;
+    this.volume = options.opened.row;
     this.report = options.report;
     this.mode = options.report.mode;
     this.now = options.now;
@@ -63,7 +58,19 @@ export class Context {
     await check.run(this);
   }
 
-  repairs(safe: boolean): boolean {
+  /** Something outside the database that is to be done right before the repairs are committed. */
+  atCommit(step: () => void): void {
+    this.steps.push(step);
+  }
+
+  commit(): void {
+    for (const step of this.steps) step();
+    // A redo log that belongs to the commit before must not be replayed onto what was repaired.
+    this.run('UPDATE volume SET sequence = sequence + 1');
+    this.db.exec('COMMIT');
+  }
+
+  private repairs(safe: boolean): boolean {
     return this.mode === 'all' || (safe && this.mode === 'preen');
   }
 

@@ -56,7 +56,7 @@ export function moveOut(context: Context, start: number, stop: number): void {
     insert(context, extent, to, extent.device_block + extent.length, to);
     context.run('UPDATE inode SET gen = gen + 1 WHERE ino = ?', extent.ino);
   }
-  fsyncSync(context.device);
+  fsyncSync(context.opened.device.fd);
 }
 
 /** Device blocks [from, to) of the old extent, now at `place`. */
@@ -84,10 +84,16 @@ function copy(context: Context, from: number, to: number, blocks: number): void 
   const size = context.volume.block_size;
   const buffer = Buffer.allocUnsafe(CHUNK);
   for (let done = 0; done < blocks * size; ) {
-    const length = readSync(context.device, buffer, 0, Math.min(CHUNK, blocks * size - done), from * size + done);
+    const length = readSync(
+      context.opened.device.fd,
+      buffer,
+      0,
+      Math.min(CHUNK, blocks * size - done),
+      from * size + done,
+    );
     if (length === 0) throw new Error('the device ends before its last block');
     for (let written = 0; written < length; ) {
-      written += writeSync(context.device, buffer, written, length - written, to * size + done + written);
+      written += writeSync(context.opened.device.fd, buffer, written, length - written, to * size + done + written);
     }
     done += length;
   }

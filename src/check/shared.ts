@@ -9,6 +9,7 @@ interface Run {
 /** Compares table `shared` with the blocks that the sweep found in more than one file. */
 export class SharedComparison {
   private readonly context: Context;
+  private replaced = false;
   private run: Run = { device_block: 0, length: 0, count: 0 };
 
   constructor(context: Context) {
@@ -56,6 +57,7 @@ export class SharedComparison {
       const message = `blocks ${run.device_block}–${end - 1} are recorded as shared ${run.count} times, ${surplus} of them are not`;
       context.found({ code: 'shared-surplus', safe: true, message }, () => this.replace(run.device_block, end));
     });
+    if (this.replaced) this.merge();
     context.db.exec('DROP TABLE temp.shared_right; DROP TABLE temp.shared_is');
   }
 
@@ -90,9 +92,19 @@ export class SharedComparison {
     );
   }
 
+  /** Runs of one count that touch are one row. */
+  private merge(): void {
+    const { context } = this;
+    context.run('DELETE FROM temp.shared_is');
+    context.run(`INSERT INTO temp.shared_is ${MERGED}`);
+    context.run('DELETE FROM shared');
+    context.run('INSERT INTO shared SELECT * FROM temp.shared_is');
+  }
+
   /** Makes `shared` say the truth about blocks [start, end), and leaves what it says of others. */
   private replace(start: number, end: number): void {
     const { context } = this;
+    this.replaced = true;
     const among = 'device_block < ? AND device_block + length > ?';
     const old = context.db
       .prepare(`SELECT * FROM shared WHERE ${among} ORDER BY device_block`)

@@ -1,8 +1,9 @@
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { afterEach } from 'vitest';
+import { Volume } from '../../src/volume/volume.ts';
 
 export const BLOCK = 4096;
 export const FIRST = 256;
@@ -30,8 +31,6 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
-const SCHEMA = join(import.meta.dirname, '../../schema');
-
 /**
  * A small volume that has one of everything: a file with two names, an unwritten extent and blocks behind its end, two
  * files that share blocks, a symbolic link, a FIFO, an orphan, a leased file, a tombstone with a quarantine.
@@ -40,14 +39,9 @@ export function volume(): Fixture {
   const folder = mkdtempSync(join(tmpdir(), 'layoutfs-check-'));
   folders.push(folder);
   const image = join(folder, 'v.img');
-  const fd = openSync(image, 'w+', 0o600);
-  ftruncateSync(fd, DEVICE_BLOCKS * BLOCK);
-  closeSync(fd);
+  Volume.make(image, { size: DEVICE_BLOCKS * BLOCK });
   const open = (): SQLite.Database => new SQLite(`${image}.meta`);
   const db = open();
-  for (const file of readdirSync(SCHEMA).filter((name) => name.endsWith('.sql'))) {
-    db.exec(readFileSync(join(SCHEMA, file), 'utf8'));
-  }
   populate(db);
   db.close();
   const withDatabase = <T>(use: (db: SQLite.Database) => T): T => {
@@ -68,7 +62,7 @@ export function volume(): Fixture {
   };
   return {
     image,
-    damage: (sql) => withDatabase((handle) => handle.exec(sql)),
+    damage: (sql) => withDatabase((handle) => handle.unsafeMode().exec(sql)),
     rows: (sql) => withDatabase((handle) => handle.prepare(sql).all() as Record<string, unknown>[]),
     value: (sql) => withDatabase((handle) => handle.prepare(sql).pluck().get()),
     write: (block, bytes) => onDevice((handle) => void writeSync(handle, bytes, 0, bytes.length, block * BLOCK)),
@@ -77,10 +71,7 @@ export function volume(): Fixture {
 }
 
 function populate(db: SQLite.Database): void {
-  db.prepare(
-    `INSERT INTO volume (id, uuid, version, block_size, device_blocks, first_block, next_ino, next_lease, inodes, sequence,
-       epoch, clean, boot_id, created_s) VALUES (1, '6c1f0a58-0000-4000-8000-000000000001', 0, ?, ?, ?, 20, 3, 10, 5, 2, 1, '', ?)`,
-  ).run(BLOCK, DEVICE_BLOCKS, FIRST, NOW);
+  db.exec('UPDATE volume SET next_ino = 20, next_lease = 3, inodes = 10, sequence = 5, epoch = 2; DELETE FROM inode');
   const inode = db.prepare(
     `INSERT INTO inode (ino, mode, uid, gid, nlink, size, blocks, parent, next_cookie, atime_s, atime_ns, mtime_s, mtime_ns,
        ctime_s, ctime_ns, btime_s, btime_ns) VALUES (?, ?, 0, 0, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, 0, ?, 0)`,
