@@ -160,10 +160,12 @@ export interface ControlOptions {
   inject: boolean;
   /** The mount is read-only: verbs that change the volume answer EROFS. */
   readOnly: boolean;
+  /** User of the daemon: owns the hidden directory. */
+  uid: number;
   /** INIT gave DIRECT_IO_ALLOW_MMAP: windows bypass the page cache for read(2) and write(2). */
   directIoMmap: () => boolean;
-  /** A session's reading and writing at most, see session.ts. */
-  sessionsPerUid?: number;
+  /** Open sessions of one user, at most; administrators have no limit. */
+  sessionsPerUid: number;
 }
 
 export interface ControlPorts {
@@ -183,8 +185,8 @@ export interface ControlPorts {
   statistics?: () => string;
   /** Faults that the lease engine does not know: device errors, clock steps. 0 or errno. */
   inject?: (fault: string, values: RequestOf<'inject'>) => number;
-  /** Requests on names in `.layout/direct` that are ordinary ones (create, unlink): done on the real directory. */
-  forward?: (request: Request, nodeid: number) => void;
+  /** Does a request as if it named this inode: extended attributes and locks of files under `.layout/direct`. */
+  forward?: (request: Request, ino: number) => void;
   options: ControlOptions;
 }
 

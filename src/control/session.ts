@@ -29,6 +29,7 @@ export class ControlSession implements Handle {
   private readonly outbox: Outbox;
   private readonly asker: (request: Request) => Asker;
   private readonly perform: Perform;
+  private readonly takeIoctl: (request: Request, asker: Asker) => boolean;
   private readonly onRelease: () => void;
   /** The beginning of a line whose end has not come yet. */
   private partial: Buffer = Buffer.alloc(0);
@@ -41,11 +42,14 @@ export class ControlSession implements Handle {
     notifier: Notifications;
     asker: (request: Request) => Asker;
     perform: Perform;
+    /** LAYOUT_IOC_*; false when the request is none of them. */
+    ioctl: (request: Request, asker: Asker) => boolean;
     onRelease: () => void;
   }) {
     this.id = options.id;
     this.asker = options.asker;
     this.perform = options.perform;
+    this.takeIoctl = options.ioctl;
     this.onRelease = options.onRelease;
     this.outbox = new Outbox(options.notifier, (lost) => writeEvent(this.form, { event: 'overflow', lost }));
   }
@@ -71,6 +75,10 @@ export class ControlSession implements Handle {
     const from = request.body + WRITE_IN.LENGTH;
     const lines = this.takeLines(request.bytes.subarray(from, from + size));
     this.next(request, lines, 0, size);
+  }
+
+  ioctl(request: Request): void {
+    if (!this.takeIoctl(request, this.asker(request))) request.error(E.NOTTY);
   }
 
   release(): void {

@@ -488,12 +488,15 @@ export const EVENT = {
   ino: f.integer('its inode'),
   offset: f.size('first byte'),
   length: f.nullable(f.size('bytes; null is to any end')),
+  kind: f.text('kind of the lease'),
   reason: f.text('why'),
   target: f.text('what may be kept: none, or a kind'),
   deadline_ms: f.nullable(f.milliseconds('time left')),
   breaker: f.group(BREAKER, 'who asked'),
   gen: f.integer('generation of the block map'),
+  method: f.text('of a fence'),
   result: f.text('of a fence'),
+  strength: f.text('of the proof that a fence gave'),
   lost: f.integer('events that did not fit'),
 } as const satisfies Fields;
 

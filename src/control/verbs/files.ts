@@ -32,10 +32,7 @@ export function unseal(context: VerbContext, values: RequestOf<'unseal'>, done: 
 }
 
 /** The file of a verb that changes it, on a mount where it may be changed by the asker. */
-function writable(
-  context: VerbContext,
-  values: { path?: Uint8Array; ino?: number; gen?: number },
-): Inode | ReturnType<typeof failed> {
+function writable(context: VerbContext, values: Parameters<typeof fileOf>[1]): Inode | ReturnType<typeof failed> {
   if (context.ports.options.readOnly) return failed(E.ROFS);
   const inode = fileOf(context, values);
   if (isFailure(inode)) return inode;

@@ -87,7 +87,11 @@ export function return_(context: VerbContext, values: RequestOf<'return'>, done:
   const give = (): void => {
     if (cancelled !== 0) return done(failed(cancelled));
     const range = { offset: values.offset, length: values.length, cascade: values.cascade };
-    waiting = ports.leases.return_(refOf(values), by, range, (result) => returned(context, result, done));
+    waiting = ports.leases.return_(refOf(values), by, range, (result) => {
+      // Windows show nothing of what is not leased any more.
+      if (result.ok) windows.close(values.id, view?.ino ?? 0, offset, offset + length, () => {});
+      returned(context, result, done);
+    });
   };
   // What the holder stored is seen by every reader once this is answered: dirty pages of its windows are written
   // first, while the lease still protects the blocks, and stale pages of the file go.

@@ -4,13 +4,15 @@ import { type Failure, failed, refused, type VerbContext } from '../outcome.ts';
 import { resolveFor } from '../paths.ts';
 import type { Actor, Inode } from '../ports.ts';
 
-type Named = { path?: Uint8Array; ino?: number; gen?: number };
+/** `inode`: the open file of an ioctl, found by the kernel with the rights that it checked. */
+type Named = { path?: Uint8Array; ino?: number; gen?: number; inode?: Inode };
 
 /** The regular file that a request names, or why not. By number only for administrators: it passes by all directories. */
 export function fileOf(context: VerbContext, values: Named): Inode | { failure: Failure } {
   const { ports, asker } = context;
   let inode: Inode | number | undefined;
-  if (values.path !== undefined) inode = resolveFor(ports, values.path, asker.caller);
+  if (values.inode !== undefined) inode = values.inode;
+  else if (values.path !== undefined) inode = resolveFor(ports, values.path, asker.caller);
   else if (!asker.caller.privileged) return failed(E.PERM, 'name the file by path=: ino= is for administrators');
   else inode = ports.inodes.get(values.ino ?? 0);
   if (inode === undefined) return failed(E.NOENT, 'there is no such inode');

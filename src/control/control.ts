@@ -1,0 +1,207 @@
+import { OP } from '../fuse/protocol.ts';
+import { putPoll } from '../fuse/replies.ts';
+import type { LeaseEvent } from '../lease/events.ts';
+import type { WindowPort } from '../lease/ports.ts';
+import { E } from '../system/errno.ts';
+import { Attributes } from './attributes.ts';
+import { Directory } from './directory.ts';
+import { Directs } from './directs.ts';
+import { layoutEvent } from './events.ts';
+import type { Parsed } from './grammar/parse.ts';
+import { READ_IN, WRITE_IN } from './handle.ts';
+import { ioctl } from './ioctl.ts';
+import { nodeOf } from './nodes.ts';
+import { Opens } from './opens.ts';
+import type { Action, Asker, Outcome } from './outcome.ts';
+import type { ControlPorts, Inode, Pending, Request } from './ports.ts';
+import { ACTIONS } from './verbs/index.ts';
+import { view } from './views.ts';
+import { Windows } from './windows.ts';
+
+/** Position of fields in fuse_poll_in. */
+const POLL_IN = { FH: 0, KH: 8, FLAGS: 16 };
+const POLL_SCHEDULE = 1;
+/** fuse_setattr_in.valid: bits that change the size. */
+const SETATTR_SIZE = 8;
+
+/**
+ * The control layer: requests on nodes of the hidden directory (`handle`), and what the operations on files ask of it.
+ * Its lease engine is made with `windows` and `notify` of this object as ports.
+ */
+export class Control {
+  readonly windows: Windows;
+  private readonly ports: ControlPorts;
+  private readonly directory: Directory;
+  private readonly directs = new Directs();
+  private readonly opens: Opens;
+
+  constructor(ports: ControlPorts) {
+    this.ports = ports;
+    this.windows = new Windows(ports);
+    this.directory = new Directory(ports, new Attributes(ports, this.directs), this.directs);
+    this.opens = new Opens(ports, this.windows, this.directs, (asker, request, done) =>
+      this.perform(asker, request, done),
+    );
+  }
+
+  /** Port of the lease engine: an event for a session, 0 for none. Every event also goes to `.layout/events`. */
+  notify(session: number, event: LeaseEvent): void {
+    if (event.event === 'released' || event.event === 'revoked') this.windows.ended(event.lease);
+    this.opens.sessions.get(session)?.tell(layoutEvent(event));
+    this.opens.tell(event);
+  }
+
+  /** Port of the lease engine: closes guarded windows. */
+  get windowPort(): WindowPort {
+    return this.windows;
+  }
+
+  /** LOOKUP of the hidden directory's name in the root. */
+  lookup(request: Request): void {
+    this.directory.lookupRoot(request);
+  }
+
+  /** Value of the virtual attribute `user.layout.*`. */
+  xattr(inode: Inode, name: Buffer): Buffer | undefined {
+    return view(this.ports, inode, name);
+  }
+
+  /** LAYOUT_IOC_* on a file of the volume: true when it was one; then it is answered or parked. */
+  ioctl(request: Request, inode: Inode): boolean {
+    const caller = this.ports.callers.of(request.uid, request.gid, request.pid);
+    const asker = { session: 0, caller, handle: request.u64(0) };
+    return ioctl({ ports: this.ports, windows: this.windows, asker }, request, inode);
+  }
+
+  forget(nodeid: number, n: number): void {
+    this.directs.forget(nodeid, n);
+  }
+
+  /** Does a file have windows, so that `changed` has to be told? The fast path of every write. */
+  windowed(ino: number): boolean {
+    return this.windows.coherence.has(ino);
+  }
+
+  /** Bytes of a file changed by an operation on the file itself: windows on it forget their pages. */
+  changed(ino: number, offset: number, length: number): void {
+    this.windows.coherence.changed(ino, offset, length, ino);
+  }
+
+  /** A request on a node of the hidden directory. */
+  handle(request: Request): void {
+    switch (request.opcode) {
+      case OP.LOOKUP:
+        return this.directory.lookup(request);
+      case OP.FORGET:
+        this.forget(request.nodeid, request.u64(0));
+        return request.none();
+      case OP.GETATTR:
+        return this.directory.getattr(request);
+      case OP.SETATTR:
+        return this.setattr(request);
+      case OP.OPEN:
+        return this.opens.open(request);
+      case OP.READ:
+      case OP.WRITE:
+      case OP.POLL:
+      case OP.FSYNC:
+      case OP.IOCTL:
+        return this.onHandle(request);
+      case OP.RELEASE:
+        this.opens.release(request.u64(0));
+        return request.ok();
+      // Directories have no handle of their own: READDIR goes by the node.
+      case OP.OPENDIR:
+        request.out.bytes.fill(0, request.out.start, request.out.start + 16);
+        return request.ok(16);
+      case OP.READDIR:
+        return this.directory.readdir(request);
+      case OP.RELEASEDIR:
+      case OP.FSYNCDIR:
+      case OP.FLUSH:
+      case OP.ACCESS:
+        return request.ok();
+      case OP.GETXATTR:
+      case OP.LISTXATTR:
+      case OP.GETLK:
+      case OP.SETLK:
+      case OP.SETLKW:
+        return this.onFile(request);
+      case OP.LSEEK:
+        return request.error(E.INVAL);
+      case OP.READDIRPLUS:
+        return this.directory.readdirplus(request);
+      case OP.STATX:
+        return this.directory.statx(request);
+      case OP.MKNOD:
+      case OP.MKDIR:
+      case OP.CREATE:
+      case OP.SYMLINK:
+      case OP.LINK:
+      case OP.UNLINK:
+      case OP.RMDIR:
+      case OP.RENAME:
+      case OP.RENAME2:
+      case OP.TMPFILE:
+        return request.error(E.PERM);
+      // ENOSYS would tell the kernel never to ask again, for files neither.
+      default:
+        return request.error(E.OPNOTSUPP);
+    }
+  }
+
+  private perform(asker: Asker, request: Parsed, done: (outcome: Outcome) => void): Pending | undefined {
+    const context = { ports: this.ports, windows: this.windows, asker };
+    const action = ACTIONS[request.verb] as unknown as Action<never, unknown>;
+    const pending = action(context, request.values, done as never);
+    this.ports.inodes.endOperation();
+    return pending;
+  }
+
+  private onHandle(request: Request): void {
+    const handle = this.opens.handles.get(request.u64(0));
+    if (!handle) return request.error(E.BADF);
+    switch (request.opcode) {
+      case OP.READ:
+        return handle.read(request, request.u64(READ_IN.OFFSET), request.u32(READ_IN.SIZE), request.u32(READ_IN.FLAGS));
+      case OP.WRITE: {
+        const size = request.u32(WRITE_IN.SIZE);
+        if (size > request.end - request.body - WRITE_IN.LENGTH) return request.error(E.INVAL);
+        return handle.write(request, request.u64(WRITE_IN.OFFSET), size, request.u32(WRITE_IN.FLAGS));
+      }
+      case OP.POLL: {
+        const scheduled = (request.u32(POLL_IN.FLAGS) & POLL_SCHEDULE) !== 0;
+        const revents = handle.poll?.(scheduled ? request.u64(POLL_IN.KH) : 0) ?? request.u32(20) & 0x145;
+        return request.ok(putPoll(request.out.view, request.out.start, revents));
+      }
+      case OP.IOCTL:
+        return handle.ioctl ? handle.ioctl(request) : request.error(E.NOTTY);
+      default:
+        return handle.fsync ? handle.fsync(request) : request.ok();
+    }
+  }
+
+  /** chmod and its like are refused; a size is taken where nothing comes of it (`>` on `ctl`). */
+  private setattr(request: Request): void {
+    const area = nodeOf(request.nodeid)?.area;
+    const valid = request.u32(0);
+    if (area === 'session' || area === 'fixed') {
+      if ((valid & 7) !== 0) return request.error(E.PERM);
+      return this.directory.getattr(request);
+    }
+    if ((valid & SETATTR_SIZE) !== 0) return request.error(E.DEADLK);
+    request.error(E.PERM);
+  }
+
+  /** Attributes and locks under `.layout/direct` are those of the file itself. */
+  private onFile(request: Request): void {
+    const node = nodeOf(request.nodeid);
+    const ino = node?.area === 'direct' ? this.directs.inoOf(request.nodeid) : node?.area === 'tree' ? node.number : 0;
+    if (ino !== 0 && this.ports.forward) return this.ports.forward(request, ino);
+    if (request.opcode === OP.GETXATTR) return request.error(E.NODATA);
+    if (request.opcode !== OP.LISTXATTR) return request.error(E.OPNOTSUPP);
+    request.out.view.setUint32(request.out.start, 0, true);
+    request.out.view.setUint32(request.out.start + 4, 0, true);
+    request.ok(request.u32(0) === 0 ? 8 : 0);
+  }
+}
