@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Checkpointer } from './checkpoints.ts';
 
@@ -44,12 +43,7 @@ export class WorkerCheckpointer implements Checkpointer {
   }
 
   private start(): Worker {
-    const source = import.meta.url.endsWith('.ts');
-    const loader = source ? pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href : '';
-    const worker = new Worker(new URL(`./checkpoint-thread.${source ? 'ts' : 'js'}`, import.meta.url), {
-      workerData: { path: this.path, closed: this.closed },
-      execArgv: source ? ['--import', loader] : [],
-    });
+    const worker = startThread({ path: this.path, closed: this.closed });
     worker.unref();
     worker.on('message', (reply: { id: number; error?: string }) => {
       const waiter = this.waiting.get(reply.id);
@@ -67,4 +61,18 @@ export class WorkerCheckpointer implements Checkpointer {
     worker.on('exit', () => gone(new Error('the checkpoint thread ended')));
     return worker;
   }
+}
+
+/**
+ * In a checkout the source is loaded by tsx. Its module hooks cannot be had in a thread alone (they belong to the main thread,
+ * and a test runner has others there), those of `require` can.
+ */
+function startThread(workerData: unknown): Worker {
+  if (!import.meta.url.endsWith('.ts'))
+    return new Worker(new URL('./checkpoint-thread.js', import.meta.url), { workerData });
+  const { resolve } = createRequire(import.meta.url);
+  const load = [resolve('tsx/cjs'), resolve('./checkpoint-thread.ts')].map(
+    (file) => `require(${JSON.stringify(file)});`,
+  );
+  return new Worker(load.join('\n'), { eval: true, workerData, execArgv: [] });
 }

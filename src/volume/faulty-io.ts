@@ -61,14 +61,14 @@ export class FaultyIo implements StorageIo {
   }
 
   private find(call: Fault['call'], offset: number, length: number): Fault | undefined {
-    return this.take((f) => f.call === call && offset < (f.to ?? Infinity) && offset + length > (f.from ?? 0));
+    return this.due((f) => f.call === call && offset < (f.to ?? Infinity) && offset + length > (f.from ?? 0));
   }
 
   private findSync(role: StorageRole): Fault | undefined {
-    return this.take((fault) => fault.call === 'fdatasync' && (fault.role ?? role) === role);
+    return this.due((fault) => fault.call === 'fdatasync' && (fault.role ?? role) === role);
   }
 
-  private take(matches: (fault: Fault) => boolean): Fault | undefined {
+  private due(matches: (fault: Fault) => boolean): Fault | undefined {
     const index = this.faults.findIndex(matches);
     const fault = this.faults[index];
     if (fault?.times !== undefined && --fault.times <= 0) this.faults.splice(index, 1);

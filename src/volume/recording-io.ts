@@ -22,7 +22,7 @@ export class RecordingIo implements StorageIo {
   readonly records: StorageRecord[] = [];
   private readonly inner: StorageIo;
   private readonly paths: { wal: string; database: string };
-  private readonly known = { wal: Buffer.alloc(0), database: Buffer.alloc(0) };
+  private readonly known: { wal: Buffer; database: Buffer } = { wal: Buffer.alloc(0), database: Buffer.alloc(0) };
 
   /** `database`: path of the metadata. */
   constructor(database: string, inner: StorageIo = systemIo) {
