@@ -107,7 +107,7 @@ describe('mknod, mkdir, symlink', () => {
   });
 
   test('targets of links: bytes to 4095, size is the length', () => {
-    const target = '\x80/'.repeat(2047) + 'x';
+    const target = `${'\x80/'.repeat(2047)}x`;
     const link = k.symlink(1, 'l', target) as Fields;
     expect([link['attr.size'], link['attr.mode']]).toEqual([4095, S.IFLNK | 0o777]);
     expect(k.call('READLINK', link.nodeid, '', {}).payload.toString('latin1')).toBe(target);
