@@ -7,6 +7,7 @@ import type { Lease } from './lease.ts';
 import { thirdParty } from './matrix.ts';
 import { type Demand, recall } from './recall.ts';
 import { SHAPES, type Shape } from './shapes.ts';
+import { isLive } from './states.ts';
 import { cancel, type Parked, park, unpark } from './wait.ts';
 
 export class Breaking implements Parked, Waiter {
@@ -79,10 +80,19 @@ export class Breaking implements Parked, Waiter {
   }
 
   attempt(): void {
-    if (this.demand() && this.stillBlocked()) return;
+    if (this.waitsStill() || (this.demand() && this.stillBlocked())) return;
     if (this.gone) return;
     unpark(this.core, this);
     this.resume(0);
+  }
+
+  /** With many holders, one return must not cost a look at all the others: somebody known is still on his way out. */
+  private waitsStill(): boolean {
+    for (let last = this.blockers.at(-1); last; last = this.blockers.at(-1)) {
+      if (last.state === 'RECALLED' || (isLive(last.state) && last.state !== 'GRANTED' && !this.core.lapses(last))) return true;
+      this.blockers.pop();
+    }
+    return false;
   }
 
   /** A recall of a dead process's lease ends it on the spot. */

@@ -62,6 +62,9 @@ export class Core {
   readonly injections: Injection[] = [];
   readonly scan = new Scan();
   stopping = false;
+  processTimer: unknown;
+  /** Called after a lease has ended (unmount counts them). */
+  onEnd: (() => void) | undefined;
   nextWaiter = 1;
   readonly stats: Stats = {
     leases: 0,
@@ -186,6 +189,7 @@ export class Core {
     this.live--;
     this.files.get(lease.ino)?.index.remove(lease.offset, lease);
     lease.parent?.children?.delete(lease);
+    if (this.onEnd) this.afterwards(() => this.onEnd?.());
     this.touch(lease.ino);
     if (lease.parent) this.touch(lease.parent.ino);
   }
@@ -216,6 +220,17 @@ export class Core {
   remark(lease: Lease): void {
     const lapsed = this.lapses(lease);
     this.files.get(lease.ino)?.index.mark(lease.offset, lease, near(lease, lapsed), lapsed ? lease.bit : 0);
+  }
+
+  /** A new range for a live lease. */
+  resize(lease: Lease, offset: number, end: number): void {
+    const index = this.file(lease.ino).index;
+    index.remove(lease.offset, lease);
+    lease.offset = offset;
+    lease.end = end;
+    const lapsed = this.lapses(lease);
+    index.insert(offset, end, lease, near(lease, lapsed), lapsed ? lease.bit : 0);
+    this.touch(lease.ino);
   }
 
   save(lease: Lease): void {

@@ -23,7 +23,7 @@ interface Outcome {
 /** Effect of `deadline` and `fence retry`. What waits and may go on without the proof goes first: it may free the blocks. */
 export function startFence(core: Core, lease: Lease, detail: Detail): void {
   if (!lease.fence) {
-    if (lease.reach.length === 0) takeReach(core, lease);
+    takeReach(core, lease);
     lease.fence = {
       method: methodOf(core, lease),
       attempts: 0,
@@ -165,7 +165,7 @@ export function endProven(core: Core, quarantine: Quarantine, lease: Lease, deta
 /** Effect of an end by force or with the device. */
 export function endUnproven(core: Core, quarantine: Quarantine, lease: Lease): void {
   lease.proof = 'none';
-  if (lease.reach.length === 0) takeReach(core, lease);
+  if (!lease.fence) takeReach(core, lease);
   if (lease.reach.length > 0) watchTombstone(core, quarantine, lease);
   armTombstone(core, quarantine, lease);
 }

@@ -37,7 +37,7 @@ export function orphaned(core: Core, lease: Lease, detail: { reason: string }): 
     lease.wanted = true;
   }
   lease.renewTimer = core.stop(lease.renewTimer);
-  if (lease.reach.length === 0) takeReach(core, lease);
+  if (!lease.fence) takeReach(core, lease);
   emit(core, lease, 'orphaned', detail.reason);
   lookForOrphan(core, lease);
 }

@@ -124,5 +124,8 @@ export function armDeadline(core: Core, lease: Lease): void {
 export function letGoOfRecall(core: Core, lease: Lease): void {
   if (lease.recall) lease.recall.timer = core.stop(lease.recall.timer);
   lease.recall = undefined;
+  lease.fence = undefined;
   lease.wanted = false;
+  // It is granted again, and not on its way out: who still minds it must ask anew.
+  for (const item of core.files.get(lease.ino)?.queue ?? []) item.blockers = [];
 }

@@ -1,0 +1,70 @@
+/** What ends with what: handles, open files, processes; and whose operations count as the holder's (leases.md section 2). */
+import type { Holder, LeaseRef, VerbResult } from './api.ts';
+import type { Core } from './core.ts';
+import { held, heldResult } from './hold.ts';
+import type { Lease } from './lease.ts';
+import { loseHolder } from './orphan.ts';
+import { hurry } from './scan.ts';
+import { E } from '../system/errno.ts';
+import { isLive } from './states.ts';
+import { Ask } from './ask.ts';
+import { cancel } from './wait.ts';
+
+/** `bind`: operations through `fh` are the holder's own until it is closed. */
+export function bindHandle(core: Core, fh: number, ref: LeaseRef, by: Holder): VerbResult {
+  const found = held(core, ref, by);
+  if ('refusal' in found) return core.refuse(found.refusal);
+  const set = core.bound.get(fh);
+  if (set) set.add(found.lease.id);
+  else core.bound.set(fh, new Set([found.lease.id]));
+  return heldResult(core, found.lease);
+}
+
+/** The last descriptor of the control handle is gone: by close(2), exit or SIGKILL. */
+export function sessionClosed(core: Core, session: number): void {
+  for (const file of [...core.files.values()]) {
+    for (const item of [...file.queue]) {
+      if (item instanceof Ask && item.ask.holder.session === session) cancel(core, item, E.CANCELED);
+    }
+  }
+  for (const lease of [...(core.bySession.get(session) ?? [])]) {
+    if (lease.terms.bind === 'fd' && isLive(lease.state)) loseAll(core, lease, 'session closed');
+    // Others live on without a session, until somebody reclaims them or what they are bound to goes.
+    if (core.leases.has(lease.id)) core.rehome(lease, 0);
+  }
+  hurry(core);
+}
+
+/** Sub-leases go with their parent, and before it. */
+function loseAll(core: Core, lease: Lease, reason: string): void {
+  for (const child of [...(lease.children ?? [])]) loseAll(core, child, reason);
+  if (isLive(lease.state)) loseHolder(core, lease, reason);
+}
+
+export function fileClosed(core: Core, fh: number): void {
+  core.bound.delete(fh);
+  for (const lease of [...(core.byHandle.get(fh) ?? [])]) {
+    if (isLive(lease.state)) loseAll(core, lease, 'file closed');
+  }
+  hurry(core);
+}
+
+export function processDied(core: Core, pid: number, start: number): void {
+  for (const lease of [...(core.byProcess.get(`${pid} ${start}`) ?? [])]) {
+    if (isLive(lease.state)) loseAll(core, lease, 'process ended');
+  }
+  hurry(core);
+}
+
+/** While somebody's lease lives with its process: is it still there? Once a process, however many leases. */
+export function watchProcesses(core: Core): void {
+  if (core.processTimer !== undefined || core.byProcess.size === 0) return;
+  core.processTimer = core.after(core.options.processCheckMs, () => {
+    core.processTimer = undefined;
+    for (const leases of [...core.byProcess.values()]) {
+      const { tgid, start } = (leases.values().next().value as Lease).holder;
+      if (!core.ports.processes.alive(tgid, start)) processDied(core, tgid, start);
+    }
+    watchProcesses(core);
+  });
+}

@@ -1,0 +1,128 @@
+/** Start and end of a mount: what the store remembers of leases, and what a stop leaves in it. */
+import type { LeaseView } from './api.ts';
+import type { Core } from './core.ts';
+import { armTombstone, watchTombstone } from './fence.ts';
+import { type Lease, leaseOf } from './lease.ts';
+import { armRenewal } from './named.ts';
+import { orphaned } from './orphan.ts';
+import type { Quarantine } from './quarantine.ts';
+import { armDeadline, recall } from './recall.ts';
+import { setReach } from './reach.ts';
+import { isLive } from './states.ts';
+import { move } from './transitions.ts';
+import { view } from './views.ts';
+import { watchProcesses } from './bind.ts';
+
+/**
+ * After a crash or an ordinary mount every handle is gone: leases that never told device extents end (nothing can reach their
+ * blocks but through this daemon), the others are orphans, and named ones may be reclaimed. With `adopted` (the daemon
+ * alone died and another one took over its connection) open files and sessions went on, and so do the leases.
+ */
+export function recover(core: Core, quarantine: Quarantine, epoch: number, adopted: boolean): { orphaned: number; named: number } {
+  core.epoch = epoch;
+  const rows = core.ports.store.leases();
+  const byId = new Map<number, Lease>();
+  for (const row of rows) byId.set(row.id, leaseOf(row));
+  const leases = [...byId.values()];
+  rows.forEach((row, i) => {
+    leases[i].parent = row.parent === null ? undefined : byId.get(row.parent);
+    leases[i].grantedAt = core.now() - Math.max(0, core.wall() - row.granted_s) * 1000;
+  });
+  for (const row of core.ports.store.quarantine()) quarantine.put(row);
+  for (const lease of leases) {
+    if (!adopted && isLive(lease.state)) lease.holder.session = 0;
+    core.enlist(lease);
+    const { reach } = lease;
+    lease.reach = [];
+    setReach(core, lease, reach);
+  }
+  const count = { orphaned: 0, named: 0 };
+  // Sub-leases before their parents.
+  const live = leases.filter((lease) => isLive(lease.state));
+  for (const lease of [...live.filter((l) => l.parent), ...live.filter((l) => !l.parent)]) {
+    if (adopted) resume(core, lease);
+    else orphan(core, lease, count);
+  }
+  for (const lease of leases) {
+    if (lease.state !== 'REVOKED' || !core.leases.has(lease.id)) continue;
+    if (lease.reach.length > 0) watchTombstone(core, quarantine, lease);
+    armTombstone(core, quarantine, lease);
+  }
+  watchProcesses(core);
+  return count;
+}
+
+function orphan(core: Core, lease: Lease, count: { orphaned: number; named: number }): void {
+  const named = lease.terms.bind === 'named';
+  if (named) {
+    lease.graceUntil = core.now() + core.options.graceMs;
+    count.named++;
+  }
+  if (!named && !lease.raw && (lease.state === 'GRANTED' || lease.state === 'RECALLED')) {
+    move(core, lease, 'holder gone', { reason: 'remount', strength: 'strong' });
+    return;
+  }
+  count.orphaned++;
+  move(core, lease, 'holder lost', { reason: 'remount' });
+}
+
+function resume(core: Core, lease: Lease): void {
+  const now = core.now();
+  switch (lease.state) {
+    case 'GRANTED':
+      if (lease.terms.bind === 'named') armRenewal(core, lease);
+      return;
+    case 'RECALLED':
+      // Who asked is not known any more; the holder was told, and gets the whole break time from now.
+      lease.recall = {
+        seq: lease.seq,
+        offset: lease.offset,
+        end: lease.end,
+        target: undefined,
+        reason: 'recalled before the daemon was replaced',
+        breaker: { pid: 0, command: '', operation: '' },
+        since: now,
+        deadline: now + Math.min(lease.terms.timeoutMs ?? core.options.breakMs, core.options.maximumBreakMs),
+        delays: 0,
+        timer: undefined,
+      };
+      armDeadline(core, lease);
+      return;
+    case 'ORPHANED':
+      orphaned(core, lease, { reason: 'daemon replaced' });
+      return;
+    default:
+      move(core, lease, 'holder lost', { reason: 'daemon replaced' });
+      lease.wanted = true;
+  }
+}
+
+/** Row 27: recalls all, unbreakable ones too. Who did not return at the deadline is recorded as an orphan. */
+export function stopAll(core: Core, done: (orphans: LeaseView[]) => void, deadlineMs: number): void {
+  core.stopping = true;
+  const live = () => [...core.leases.values()].filter((lease) => isLive(lease.state));
+  for (const lease of live()) {
+    if (lease.parent) continue;
+    recall(core, lease, {
+      reason: 'unmount',
+      offset: lease.offset,
+      end: lease.end,
+      breaker: { pid: 0, command: 'layoutfs', operation: 'unmount' },
+      cause: 'administrator',
+      breakMs: deadlineMs,
+    });
+  }
+  const finish = () => {
+    core.onEnd = undefined;
+    core.stop(timer);
+    for (const lease of live()) {
+      if (lease.state === 'GRANTED' || lease.state === 'RECALLED') move(core, lease, 'holder lost', { reason: 'unmount' });
+    }
+    done(live().map((lease) => view(core, lease)));
+  };
+  const timer = core.after(deadlineMs, finish);
+  core.onEnd = () => {
+    if (core.live === 0) finish();
+  };
+  core.afterwards(() => core.onEnd?.());
+}
