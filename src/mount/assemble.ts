@@ -182,7 +182,10 @@ export class House {
   attach(session: Session): void {
     this.session = session;
     const { commits } = this.volume;
-    session.afterBatch = () => commits.settle();
+    session.afterBatch = () => {
+      this.fs.inodes.trim();
+      commits.settle();
+    };
     session.eventsExpected = () => commits.busy;
     session.beforeReply = (request, reply) => commits.operationEnd(request.unique, request.uniqueHigh, reply);
   }

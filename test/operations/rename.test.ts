@@ -197,7 +197,9 @@ test('random operations on names never break the tree, and failures change nothi
           const parent = dirs[s.dir % dirs.length];
           const before = state();
           let error = '';
-          const result = (r: Fields | string): void => void (error = typeof r === 'string' ? r : '');
+          const result = (r: Fields | string): void => {
+            error = typeof r === 'string' ? r : '';
+          };
           if (s.op === 'mkdir') {
             const made = kernel.mkdir(parent, s.name);
             result(made);
