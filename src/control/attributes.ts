@@ -48,10 +48,10 @@ export class Attributes {
       case 'fixed': {
         const name = FIXED[node.number];
         if (name === undefined) return undefined;
-        return this.plain(nodeid, MODES[name], this.ports.options.uid, name === 'ctl' ? CTL_SIZE : 0);
+        return this.plain(nodeid, MODES[name], this.ports.options.uid ?? 0, name === 'ctl' ? CTL_SIZE : 0);
       }
       case 'session':
-        return this.plain(fixedId('ctl'), MODES.ctl, this.ports.options.uid, CTL_SIZE);
+        return this.plain(fixedId('ctl'), MODES.ctl, this.ports.options.uid ?? 0, CTL_SIZE);
       case 'lease':
       case 'device':
         return this.window(nodeid, node.area, node.number);
@@ -69,7 +69,7 @@ export class Attributes {
     const { leases, inodes, device, options } = this.ports;
     const lease = leases.find(id);
     if (!lease || !isLive(lease.state)) return undefined;
-    if (area === 'device') return this.plain(nodeid, S.IFREG | 0o600, options.uid, device.size);
+    if (area === 'device') return this.plain(nodeid, S.IFREG | 0o600, options.uid ?? 0, device.size);
     const size = Math.min(lease.offset + lease.length, inodes.get(lease.ino)?.size ?? 0);
     return this.plain(nodeid, S.IFREG | (lease.mode === 'rw' ? 0o600 : 0o400), lease.holder.uid, size);
   }

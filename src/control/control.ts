@@ -154,7 +154,6 @@ export class Control {
     const context = { ports: this.ports, windows: this.windows, asker };
     const action = ACTIONS[request.verb] as unknown as Action<never, unknown>;
     const pending = action(context, request.values, done as never);
-    this.ports.inodes.endOperation();
     return pending;
   }
 

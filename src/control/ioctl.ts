@@ -59,7 +59,6 @@ export function ioctl(context: VerbContext, request: Request, inode: Inode | und
   const finish = (result: number): void => {
     over = true;
     current.onInterrupt = undefined;
-    context.ports.inodes.endOperation();
     if (result !== 0) current.error(result);
     else reply(current, argument, bytes.length);
   };

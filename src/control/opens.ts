@@ -22,6 +22,9 @@ import type { Windows } from './windows.ts';
 const STREAM = FOPEN.DIRECT_IO | FOPEN.STREAM | FOPEN.PARALLEL_DIRECT_WRITES | FOPEN.NOFLUSH;
 const TEXT = FOPEN.DIRECT_IO | FOPEN.NOFLUSH;
 
+/** Sessions of one user who is no administrator. */
+const DEFAULT_SESSIONS = 1024;
+
 const isWrite = (flags: number): boolean => (flags & O.ACCMODE) !== O.RDONLY;
 
 /** OPEN of what is in the hidden directory, and the table of what is open. */
@@ -88,7 +91,8 @@ export class Opens {
 
   private openSession(request: Request, caller: Caller): void {
     const open = this.sessionsOf.get(caller.uid) ?? 0;
-    if (!caller.privileged && open >= this.ports.options.sessionsPerUid) return request.error(E.MFILE);
+    if (!caller.privileged && open >= (this.ports.options.sessionsPerUid ?? DEFAULT_SESSIONS))
+      return request.error(E.MFILE);
     this.sessionsOf.set(caller.uid, open + 1);
     const id = this.nextSession++;
     const session = new ControlSession({

@@ -51,7 +51,6 @@ export function durably<V extends VerbName>(
   reply: ReplyOf<V>,
   done: (outcome: Outcome<V>) => void,
 ): void {
-  context.ports.inodes.endOperation();
   context.ports.commits.whenMetadataDurable((errno) => done(errno === 0 ? { reply } : lostDisk(errno)));
 }
 
@@ -61,7 +60,6 @@ export function durablyWithData<V extends VerbName>(
   reply: ReplyOf<V>,
   done: (outcome: Outcome<V>) => void,
 ): void {
-  context.ports.inodes.endOperation();
   context.ports.commits.whenDurable((errno) => done(errno === 0 ? { reply } : lostDisk(errno)));
 }
 

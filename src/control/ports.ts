@@ -77,8 +77,6 @@ export interface Inodes {
   touch(inode: Inode): void;
   /** Contents changed: mtime and ctime are now. */
   touchChange(inode: Inode): void;
-  /** Every turn that changed something ends with it: the redo log takes what changed. */
-  endOperation(): void;
   /** Keeps the object, and an inode without names, for an open handle. */
   opened(inode: Inode): void;
   closed(inode: Inode): void;
@@ -160,12 +158,12 @@ export interface ControlOptions {
   inject: boolean;
   /** The mount is read-only: verbs that change the volume answer EROFS. */
   readOnly: boolean;
-  /** User of the daemon: owns the hidden directory. */
-  uid: number;
+  /** User of the daemon: owns the hidden directory; root if not given. */
+  uid?: number;
   /** INIT gave DIRECT_IO_ALLOW_MMAP: windows bypass the page cache for read(2) and write(2). */
   directIoMmap: () => boolean;
-  /** Open sessions of one user, at most; administrators have no limit. */
-  sessionsPerUid: number;
+  /** Open sessions of one user, at most (1024 if not given); administrators have no limit. */
+  sessionsPerUid?: number;
 }
 
 export interface ControlPorts {

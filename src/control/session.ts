@@ -114,7 +114,7 @@ export class ControlSession implements Handle {
   private next(request: Request, lines: (Buffer | undefined)[], at: number, size: number): void {
     for (let i = at; i < lines.length; i++) {
       const line = lines[i];
-      if (line !== undefined && line.every((byte) => byte === 32 || byte === 9 || byte === 13)) continue;
+      if (line?.every((byte) => byte === 32 || byte === 9 || byte === 13)) continue;
       const parsed = line === undefined ? tooLong(this.form) : parseRequest(line);
       this.form = parsed.form;
       if (isFault(parsed)) {

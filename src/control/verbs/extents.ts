@@ -179,14 +179,18 @@ export function commit(context: VerbContext, values: RequestOf<'commit'>, done: 
         const reply = { ...changed, gen: inode.gen, size: inode.size };
         const first = Math.min(...ranges.map((range) => range.from));
         const last = Math.max(...ranges.map((range) => range.to));
-        ports.inodes.endOperation();
         windows.coherence.drop(inode.ino, first, last - first, () => durablyWithData(context, reply, done));
       },
     });
   };
   // Stores through a guarded window may still be dirty pages: they are written first.
   windows.flush(held.id, inode.ino, held.offset, held.end - held.offset, admitted);
-  return { cancel: (errno) => (waiting ? waiting.cancel(errno) : void (cancelled = errno)) };
+  return {
+    cancel(errno: number): void {
+      cancelled = errno;
+      waiting?.cancel(errno);
+    },
+  };
 }
 
 function growth(inode: Inode, size: number): Change[] {

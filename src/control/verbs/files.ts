@@ -3,7 +3,6 @@ import { E } from '../../system/errno.ts';
 import { admit, patienceOf, type Work } from '../admission.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
 import { durably, NEEDS_PRIVILEGE, type Outcome, type VerbContext } from '../outcome.ts';
-import { resolveFor } from '../paths.ts';
 import type { Inode, Pending } from '../ports.ts';
 import { countExtents } from './lease.ts';
 import { accessOf, actorOf, failed, fileOf, holderOf, isFailure, refused, spanOf, writeDenied } from './shared.ts';
@@ -56,7 +55,6 @@ function change<V extends VerbName>(
     patienceMs: patienceOf(wait),
     done: (errno, refusal) => {
       if (errno !== 0) return done(refused(errno, refusal));
-      ports.inodes.endOperation();
       windows.coherence.drop(inode.ino, stale.offset, stale.length, () => durably(context, reply(), done));
     },
   });
@@ -246,7 +244,6 @@ export function drain(context: VerbContext, values: RequestOf<'drain'>, done: Do
       patienceMs: patienceOf(values.wait),
       change: () => ports.blocks.relocate(inode, part.fileBlock, part.length, { avoid }),
       done: (errno, refusal) => {
-        ports.inodes.endOperation();
         if (errno === 0) reply.moved += bytes;
         else {
           reply.left += bytes;
@@ -269,5 +266,10 @@ export function drain(context: VerbContext, values: RequestOf<'drain'>, done: Do
     });
   };
   next();
-  return { cancel: (errno) => void ((cancelled = errno), waiting?.cancel(errno)) };
+  return {
+    cancel(errno: number): void {
+      cancelled = errno;
+      waiting?.cancel(errno);
+    },
+  };
 }

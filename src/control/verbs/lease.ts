@@ -98,7 +98,12 @@ export function return_(context: VerbContext, values: RequestOf<'return'>, done:
   const wasLive = view !== undefined && known.mode === 'rw' && (view.raw || windows.nodesOf(values.id).length > 0);
   if (!wasLive) give();
   else windows.coherence.drop(view.ino, offset, length, give);
-  return { cancel: (errno) => (waiting ? waiting.cancel(errno) : void (cancelled = errno)) };
+  return {
+    cancel(errno: number): void {
+      cancelled = errno;
+      waiting?.cancel(errno);
+    },
+  };
 }
 
 function returned(context: VerbContext, result: ReturnResult, done: Done<'return'>): void {

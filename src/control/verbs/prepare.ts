@@ -68,7 +68,6 @@ export function prepare(
     change: () => makeMap(context, inode, needs, { from, to, end, place }),
     done: (errno, refusal) => {
       if (errno !== 0) return done(errno === E.NOSPC ? failed(errno, placeHint(errno)) : refused(errno, refusal));
-      ports.inodes.endOperation();
       void ports.notifier.invalInode(inode.ino, changed ? 0 : -1, 0);
       const zero = (at: number, gen: number): void => {
         if (over) return;
@@ -76,7 +75,6 @@ export function prepare(
         if (at >= to) return finish(0);
         const next = Math.min(to, at + Math.max(1, Math.floor(ZERO_BYTES / blockSize)));
         const failure = ports.blocks.allocate(inode, at, next, { zero: true });
-        ports.inodes.endOperation();
         if (failure !== 0) return finish(failure);
         if (next >= to) finish(0);
         else setImmediate(() => zero(next, inode.gen));
