@@ -1,9 +1,6 @@
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { E } from '../system/errno.ts';
 import { addressOf, write } from '../system/libc.ts';
-import type { NotifierAnswer, NotifierJob } from './notifier-worker.ts';
 import { EXPIRE_ONLY, NOTIFY } from './protocol.ts';
 import { encode, type StructName, sizeOf } from './structs.ts';
 
@@ -34,14 +31,16 @@ const HEADER = 16;
  */
 export class Notifier {
   private readonly fd: number;
+  private readonly report: (message: string, error: unknown) => void;
   private readonly lanes: Lane[] = [];
   private readonly queue: Job[] = [];
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
-  /** `fd`: of the session; stays the caller's to close, after `stop`. */
-  constructor(fd: number) {
+  /** `fd`: of the session; stays the caller's to close, after `stop`. `report` hears of threads that fail. */
+  constructor(fd: number, report: (message: string, error: unknown) => void) {
     this.fd = fd;
+    this.report = report;
   }
 
   /** Notifications whose promise is not resolved yet. */
@@ -145,15 +144,18 @@ export class Notifier {
     const job = this.queue.shift();
     if (!job) return;
     lane.job = job;
-    lane.worker.postMessage({ bytes: job.bytes } satisfies NotifierJob);
+    lane.worker.postMessage(job.bytes);
   }
 
   private grow(): Lane {
     const worker = startWorker(this.fd);
     const lane: Lane = { worker, job: undefined };
     this.lanes.push(lane);
-    worker.on('message', (answer: NotifierAnswer) => this.finished(lane, Math.min(answer.result, 0)));
-    worker.on('error', () => this.lost(lane));
+    worker.on('message', (result: number) => this.finished(lane, Math.min(result, 0)));
+    worker.on('error', (error) => {
+      this.report('a notifier thread failed', error);
+      this.lost(lane);
+    });
     worker.on('exit', () => this.lost(lane));
     return lane;
   }
@@ -172,12 +174,8 @@ export class Notifier {
   }
 }
 
-/** In a checkout the sources run through tsx, which a thread must load anew; compiled, there is nothing to load. */
 function startWorker(fd: number): Worker {
-  const source = import.meta.url.endsWith('.ts');
-  const url = new URL(source ? './notifier-worker.ts' : './notifier-worker.js', import.meta.url);
-  const loader = source ? pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href : '';
-  const worker = new Worker(url, { workerData: { fd }, execArgv: source ? ['--import', loader] : [] });
+  const worker = new Worker(new URL('./notifier-worker.mjs', import.meta.url), { workerData: { fd }, execArgv: [] });
   worker.unref();
   return worker;
 }

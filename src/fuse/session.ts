@@ -125,7 +125,7 @@ export class Session implements RequestOwner {
     this.options = options;
     this.fd = options.fd;
     this.handlers = options.handlers;
-    this.notifier = new Notifier(options.fd);
+    this.notifier = new Notifier(options.fd, (message, error) => this.report(message, error));
     const payload = Math.max(payloadLimit(options.negotiate), options.saved?.maxWrite ?? 0, 32 * PAGE);
     this.out = replyArea(payload + PAGE);
     this.replyAddress = this.out.address - HEADER;
