@@ -32,13 +32,22 @@ export interface Reply {
 
 export type Fields = Record<string, number>;
 
+export interface KernelOptions {
+  inodes?: Partial<InodesOptions>;
+  operations?: Partial<OperationOptions>;
+  /** Keep a redo log. */
+  redo?: boolean;
+  /** Open the volume that is there. */
+  folder?: string;
+}
+
 /**
  * The kernel's side of the operations, without a kernel: requests as bytes on one side, a real volume in a temporary
  * folder on the other. Only the block map and the leases are stand-ins, which these operations hardly meet.
  */
 export class Kernel {
   readonly clock = new VirtualClock(5000, 7);
-  readonly folder = mkdtempSync(join(tmpdir(), 'layoutfs-operations-'));
+  readonly folder: string;
   readonly volume: Volume;
   readonly fs: Filesystem;
   private readonly handlers: ReturnType<typeof dispatchTable>;
@@ -46,15 +55,24 @@ export class Kernel {
   private answered: Reply | undefined;
   private silent = false;
 
-  constructor(options: { inodes?: Partial<InodesOptions>; operations?: Partial<OperationOptions> } = {}) {
+  constructor(options: KernelOptions = {}) {
+    this.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'layoutfs-operations-'));
     const image = join(this.folder, 'volume.img');
-    Volume.make(image, { size: 64 * 1024 * 1024 });
-    this.volume = Volume.open(image, { clock: this.clock, redo: false });
+    if (options.folder === undefined) Volume.make(image, { size: 64 * 1024 * 1024 });
+    this.volume = Volume.open(image, { clock: this.clock, redo: options.redo === true });
     this.fs = assemble(this.volume, this.clock, options.inodes ?? {}, options.operations ?? {});
     this.handlers = dispatchTable(this.fs, undefined);
     const bytes = Buffer.alloc(1 << 20);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.out = { bytes, view, start: 16, address: addressOf(bytes) + 16, capacity: bytes.length - 16 };
+  }
+
+  /** The daemon dies and another one opens the volume: only what is in the database and the redo log is left. */
+  restart(): Kernel {
+    this.volume.abandon();
+    const after = new Kernel({ folder: this.folder, redo: true });
+    after.fs.inodes.recover();
+    return after;
   }
 
   close(): void {
