@@ -40,7 +40,7 @@ export function admit(leases: LeaseEngine, clock: { monotonic(): number }, work:
           : { go: true },
     );
     for (const verdict of verdicts) {
-      if (!verdict.go && 'errno' in verdict) return finish(verdict.errno, verdict.refusal);
+      if (!verdict.go && verdict.wait === undefined) return finish(verdict.errno, verdict.refusal);
     }
     const at = verdicts.findIndex((verdict) => !verdict.go);
     if (at < 0) return finish(work.change());

@@ -9,7 +9,7 @@ import type { ConnectionInfo } from '../fuse/init.ts';
 import type { Handler, Session } from '../fuse/session.ts';
 import { Leases } from '../lease/leases.ts';
 import { DEFAULT_OPTIONS, type LeaseOptions } from '../lease/ports.ts';
-import { SqlStore } from '../lease/sql.ts';
+import { sqlStore } from '../lease/sql-store.ts';
 import { Acls } from '../namespace/acls.ts';
 import { Dentries } from '../namespace/dentries.ts';
 import type { Inode } from '../namespace/inode.ts';
@@ -19,7 +19,7 @@ import { Xattrs } from '../namespace/xattrs.ts';
 import type { Filesystem, OperationOptions } from '../operations/filesystem.ts';
 import { Guard } from '../operations/guard.ts';
 import { Handles } from '../operations/handle.ts';
-import type { Clock, Timespec } from '../system/clock.ts';
+import type { Clock } from '../system/clock.ts';
 import { mappedFile } from '../system/process.ts';
 import type { Volume } from '../volume/volume.ts';
 import { dispatchTable } from './dispatch.ts';
@@ -73,19 +73,10 @@ export class House {
       notifier: () => this.session?.notifier,
       quarantined: () => leases.quarantineList().map(({ deviceBlock, length }) => ({ start: deviceBlock, length })),
     });
-    const wall: Timespec = { seconds: 0, nanoseconds: 0 };
     const leases: Leases = new Leases(
       {
-        clock: {
-          monotonic: () => clock.monotonic(),
-          wall: () => {
-            clock.realtime(wall);
-            return wall.seconds + wall.nanoseconds / 1e9;
-          },
-          setTimeout: (fn, ms) => clock.setTimeout(fn, ms),
-          clearTimeout: (timer) => clock.clearTimeout(timer as ReturnType<Clock['setTimeout']>),
-        },
-        store: new SqlStore(database),
+        clock,
+        store: sqlStore(database),
         map,
         processes,
         windows: {

@@ -54,7 +54,7 @@ export class Guard {
     actor.fh = fh;
     const verdict = leases.judge(inode.ino, changes, actor, operation, nonblocking);
     if (verdict.go) return true;
-    if ('errno' in verdict) {
+    if (verdict.wait === undefined) {
       this.onRefusal(verdict.refusal, operation, inode);
       request.error(verdict.errno);
       return false;
