@@ -108,7 +108,10 @@ export class Sheets {
     for (;;) {
       const more = this.behind.all(ino, start, limit) as Row[];
       rows.push(...more);
-      if (more.length < limit) break;
+      if (more.length < limit) {
+        known = END;
+        break;
+      }
       start = more[limit - 1][0];
       known = start;
       if (start >= to) break;

@@ -219,7 +219,7 @@ class Pair {
 }
 
 describe('the block map against files as byte arrays', () => {
-  const runs = Number(process.env.BLOCKMAP_RUNS ?? 150);
+  const runs = Number(process.env.BLOCKMAP_RUNS ?? 600);
 
   test('random operations, copies on write, commits and reopenings', () => {
     const device = new FileDevice(BLOCKS * BLOCK);
