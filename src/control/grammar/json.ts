@@ -70,7 +70,7 @@ class Reader {
       const name = this.string();
       if (fields.has(name)) throw new Malformed(column, `${name} is there twice`);
       this.expect(':');
-      fields.set(name, this.value(depth + 1));
+      fields.set(name, { ...this.value(depth + 1), name: column });
     } while (this.take(','));
     this.expect('}');
     return fields;

@@ -86,7 +86,7 @@ function readValues(verb: Verb, fields: Map<string, Raw>, json: boolean, end: nu
     }
     if (!Object.hasOwn(verb.request, name)) {
       const known = Object.keys(verb.request).join(' ') || 'none';
-      throw new Malformed(raw.column, `no field of this verb; there are: ${known}`);
+      throw new Malformed(raw.name ?? raw.column, `no field of this verb; there are: ${known}`);
     }
     values[name] = readField(name, verb.request[name] as Verb['request'][string], raw, json);
   }

@@ -28,14 +28,14 @@ export function readPlain(line: string): { verb: Raw & { value: string }; fields
     const key = name();
     if (fields.has(key)) throw new Malformed(column, `${key} is there twice`);
     if (line[at] !== '=') {
-      fields.set(key, { column, value: true });
+      fields.set(key, { column, name: column, value: true });
       continue;
     }
     at++;
     const start = at + 1;
     const [value, end] = line[at] === '"' ? quoted(line, at) : bare(line, at);
     at = end;
-    fields.set(key, { column: start, value });
+    fields.set(key, { column: start, name: column, value });
   }
 }
 
