@@ -46,6 +46,7 @@
 import { POLL } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
 import { addressOf, close, eventfd, ioctlPtr, poll1, pollManyAsync, read, write } from '../system/libc.ts';
+import { aligned, HEADER, replyArea } from './buffers.ts';
 import { OPERATIONS, operationName } from './catalogue.ts';
 import { ConnectionInfo, negotiate, PAGE, payloadLimit, type SavedInfo, type Wanted } from './init.ts';
 import { Interrupts } from './interrupts.ts';
@@ -85,7 +86,6 @@ const SPIN_MS = 1;
 /** How long requests are served before the event loop has a turn. */
 const SLICE_MS = 5;
 
-const HEADER = 16;
 const IN_HEADER = 40;
 const WRITE_PAYLOAD = 80;
 const MAX_ERRNO = 511;
@@ -388,18 +388,4 @@ export class Session implements RequestOwner {
     if (this.options.report) this.options.report(message, error);
     else console.error(`fuse: ${message}`, error ?? '');
   }
-}
-
-/** `size` bytes of which the byte at `offset` lies on a page boundary. */
-function aligned(size: number, offset: number): Buffer {
-  const raw = Buffer.allocUnsafeSlow(size + PAGE);
-  const past = (addressOf(raw) + offset) % PAGE;
-  const skip = past === 0 ? 0 : PAGE - past;
-  return raw.subarray(skip, skip + size);
-}
-
-function replyArea(capacity: number): ReplyArea {
-  const bytes = aligned(HEADER + capacity, HEADER);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return { bytes, view, start: HEADER, address: addressOf(bytes) + HEADER, capacity };
 }
