@@ -1,8 +1,9 @@
+import { writeEvent } from '../control/grammar/write.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './exit.ts';
-import { print, printJson } from './output.ts';
+import { print } from './output.ts';
 import { printReply } from './reply.ts';
-import { Session } from './session.ts';
+import { openSession } from './session.ts';
 import { optionsOf, requestOf } from './verb.ts';
 
 export const get: Command = {
@@ -20,24 +21,26 @@ export const get: Command = {
   ],
   async run(args) {
     const { mount, fields } = requestOf('get', args);
-    using session = new Session(mount);
-    const reply = await session.request({ verb: 'get', ...fields });
-    if (args.json) printJson(reply);
-    else printReply('get', reply);
+    await using session = await openSession(mount);
+    const granted = await session.request('get', fields as never);
+    printReply('get', granted, args.json);
     if (fields.bind === 'named') return EXIT.ok;
-    const ends = new Promise<undefined>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(undefined));
+    const ended = new Promise<{ done: true; value: undefined }>((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+        process.once(signal, () => resolve({ done: true, value: undefined }));
+      }
     });
+    const events = session.events();
     for (;;) {
-      const event = await Promise.race([session.event(), ends]);
-      if (event === undefined) break;
-      if (args.json) printJson(event);
+      const { done, value: event } = await Promise.race([events.next(), ended]);
+      if (done || event === undefined) break;
+      if (args.json) process.stdout.write(writeEvent('json', event));
       else print(`${event.event}${event.reason === undefined ? '' : ` (${event.reason})`}${breaker(event.breaker)}`);
-      if (event.lease !== reply.id) continue;
+      if (event.lease !== granted.id) continue;
       if (event.event === 'revoked' || event.event === 'released') return EXIT.stale;
       if (event.event === 'recall') break;
     }
-    await session.request({ verb: 'return', id: reply.id });
+    await session.request('return', { id: granted.id });
     return EXIT.ok;
   },
 };

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import type { LayoutEvent } from '../control/grammar/verbs.ts';
+import type { LayoutEvent, Lease, Session } from '../client/index.ts';
 import type { Arguments, Command } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
-import { RefusedError, type Reply, Session } from './session.ts';
+import { failureOf } from './report.ts';
+import { openSession } from './session.ts';
 import { optionsOf, requestOf } from './verb.ts';
 
 /** An environment variable longer than this would make execve(2) fail (MAX_ARG_STRLEN is 128 KiB). */
@@ -59,21 +60,18 @@ async function runUnderLease(args: Arguments): Promise<number> {
   };
   if (options.nonblock !== true) args.options.wait ??= 'inf';
   const { mount, fields } = requestOf('get', args);
-  using session = new Session(mount);
-  let reply: Reply;
-  try {
-    reply = await session.request({ verb: 'get', ...fields });
-  } catch (error) {
-    if (conflict === undefined || !(error instanceof RefusedError)) throw error;
-    if (![EXIT.busy, EXIT.immutable, EXIT.timeout].includes(error.exit)) throw error;
-    throw new CommandError(error.message, conflict, error.errno);
-  }
-  say(`lease ${reply.id} (${reply.kind}) granted`);
-  const env = { ...process.env, ...(await environment(session, args, reply)) };
+  await using session = await openSession(mount);
+  const lease = await session.get(fields as never).catch((error: unknown) => {
+    const { exit, message, errno } = failureOf(error);
+    if (conflict === undefined || ![EXIT.busy, EXIT.immutable, EXIT.timeout].includes(exit)) throw error;
+    throw new CommandError(message, conflict, errno);
+  });
+  say(`lease ${lease.id} (${lease.kind}) granted`);
+  const env = { ...process.env, ...(await environment(args, lease)) };
   const child = spawn(rest[0] as string, rest.slice(1), { stdio: 'inherit', env });
   const end = endOf(child);
   const restore = passSignals(child);
-  void watch(session, reply.id as number, (event) => {
+  void watch(session, lease.id, (event) => {
     say(
       `recalled: ${event.reason ?? 'no reason given'}${event.breaker ? ` by ${event.breaker.pid} (${event.breaker.command})` : ''}`,
     );
@@ -81,29 +79,20 @@ async function runUnderLease(args: Arguments): Promise<number> {
   });
   const code = await end;
   restore();
-  await giveBack(session, reply.id as number, say);
+  await giveBack(lease, say);
   return code;
 }
 
 /** What the command learns of its lease. Asking for the extents makes the lease one with raw access (leases.md 7). */
-async function environment(session: Session, args: Arguments, reply: Reply): Promise<Record<string, string>> {
+async function environment(args: Arguments, lease: Lease): Promise<Record<string, string>> {
   const env: Record<string, string> = {
-    LAYOUTFS_LEASE: String(reply.id),
+    LAYOUTFS_LEASE: String(lease.id),
     LAYOUTFS_PATH: args.positionals[0] as string,
   };
   if (args.options['no-extents'] === true) return env;
-  const extents: unknown[] = [];
-  let from: number | null = reply.offset as number;
-  const last = reply.length === null ? Number.POSITIVE_INFINITY : from + (reply.length as number);
-  while (from !== null && from < last) {
-    const span: Record<string, unknown> = Number.isFinite(last)
-      ? { offset: from, length: last - from }
-      : { offset: from };
-    const page: Reply = await session.request({ verb: 'map', id: reply.id, ...span });
-    extents.push(...(page.extents as unknown[]));
-    env.LAYOUTFS_DEVICE = (page.device as { path: string }).path;
-    from = page.next as number | null;
-  }
+  const { device } = await lease.session.request('map', { id: lease.id, limit: 1 });
+  env.LAYOUTFS_DEVICE = device.path;
+  const extents = await lease.extents();
   const text = JSON.stringify(extents);
   if (text.length <= MAX_EXTENTS) env.LAYOUTFS_EXTENTS = text;
   else
@@ -113,19 +102,20 @@ async function environment(session: Session, args: Arguments, reply: Reply): Pro
   return env;
 }
 
+/** Follows the events until the session ends; that is no failure: it ends when the command has. */
 async function watch(session: Session, id: number, onRecall: (event: LayoutEvent) => void): Promise<void> {
-  for (;;) {
-    const event = await session.event().catch(() => undefined);
-    if (event === undefined) return;
-    if (event.event === 'recall' && event.lease === id) onRecall(event);
+  try {
+    for await (const event of session.events()) if (event.event === 'recall' && event.lease === id) onRecall(event);
+  } catch (error) {
+    process.stderr.write(`layoutfs lease hold: ${(error as Error).message}\n`);
   }
 }
 
 /** Not being able to give it back is no failure of the command: it was revoked meanwhile, or the mount is gone. */
-async function giveBack(session: Session, id: number, say: (text: string) => void): Promise<void> {
+async function giveBack(lease: Lease, say: (text: string) => void): Promise<void> {
   try {
-    await session.request({ verb: 'return', id });
-    say(`lease ${id} returned`);
+    await lease.return({ cascade: true });
+    say(`lease ${lease.id} returned`);
   } catch (error) {
     process.stderr.write(`layoutfs lease hold: ${(error as Error).message}\n`);
   }

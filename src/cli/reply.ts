@@ -1,10 +1,16 @@
 import type { Field } from '../control/grammar/fields.ts';
-import { VERBS, type Verb, type VerbName } from '../control/grammar/verbs.ts';
+import { type ReplyOf, VERBS, type Verb, type VerbName } from '../control/grammar/verbs.ts';
+import { writeReply } from '../control/grammar/write.ts';
 import { milliseconds, print, table } from './output.ts';
-import type { Reply } from './session.ts';
 
-/** A reply for people: its list as a table, and then its fields, a line each. */
-export function printReply(name: VerbName, reply: Reply): void {
+/** A reply: for people its list as a table, and then its fields, a line each; for programs as the daemon writes it. */
+export function printReply<V extends VerbName>(name: V, answer: ReplyOf<V>, json: boolean): void {
+  const line = writeReply('json', name, answer);
+  if (json) {
+    process.stdout.write(line);
+    return;
+  }
+  const reply = JSON.parse(line) as Record<string, unknown>;
   const { reply: fields, list }: Verb = VERBS[name];
   if (list !== undefined) {
     const items = (reply[list.name] as Record<string, unknown>[] | undefined) ?? [];

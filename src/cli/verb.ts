@@ -1,4 +1,4 @@
-import { bytesOf, escapeBytes } from '../control/grammar/bytes.ts';
+import { bytesOf } from '../control/grammar/bytes.ts';
 import type { Field } from '../control/grammar/fields.ts';
 import { Malformed } from '../control/grammar/raw.ts';
 import { readField, readRange } from '../control/grammar/read.ts';
@@ -6,9 +6,8 @@ import { VERBS, type Verb, type VerbName } from '../control/grammar/verbs.ts';
 import type { Arguments, Command, OptionSpec } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
 import { layoutfsMounts, type Mount, mountAt, mountOf } from './mounts.ts';
-import { printJson } from './output.ts';
 import { printReply } from './reply.ts';
-import { Session } from './session.ts';
+import { openSession } from './session.ts';
 
 /** Fields that the command line says by its positional arguments, or by --range. */
 const NOT_OPTIONS = new Set(['path', 'ino', 'gen', 'offset', 'length', 'id', 'to']);
@@ -70,16 +69,14 @@ export function verbCommand(name: VerbName, prefix = 'layoutfs'): Command {
     examples: (EXAMPLES[name] ?? []).map((rest) => `${prefix} ${name} ${rest}`.trimEnd()),
     async run(args) {
       const { mount, fields } = requestOf(name, args);
-      using session = new Session(mount);
-      const reply = await session.request({ verb: name, ...fields });
-      if (args.json) printJson(reply);
-      else printReply(name, reply);
+      await using session = await openSession(mount);
+      printReply(name, await session.request(name, fields as never), args.json);
       return EXIT.ok;
     },
   };
 }
 
-/** The request that a command line means, in the JSON form, and the mount that it goes to. */
+/** The values of the request that a command line means, and the mount that it goes to. */
 export function requestOf(name: VerbName, args: Arguments): { mount: Mount; fields: Record<string, unknown> } {
   const fields: Record<string, unknown> = {};
   let mount: Mount | undefined;
@@ -93,8 +90,7 @@ export function requestOf(name: VerbName, args: Arguments): { mount: Mount; fiel
         throw usageError('the two files are on different mounts');
       mount = found.mount;
       // `ls` of the mount point itself means all of it.
-      if (!(name === 'ls' && found.inside === '/'))
-        fields[place === 'TO' ? 'to' : 'path'] = escapeBytes(Buffer.from(found.inside));
+      if (!(name === 'ls' && found.inside === '/')) fields[place === 'TO' ? 'to' : 'path'] = Buffer.from(found.inside);
     } else if (place === 'DIR') mount = mountAt(text);
     else if (place === 'ID') fields.id = readOption('id', VERBS.return.request.id, text);
     else fields.operation = text;
@@ -111,8 +107,7 @@ export function requestOf(name: VerbName, args: Arguments): { mount: Mount; fiel
 
 function readOption(field: string, spec: Field<unknown>, text: string): unknown {
   try {
-    const value = readField(field, spec, { column: 1, value: bytesOf(text) }, false);
-    return value === Number.POSITIVE_INFINITY ? 'inf' : value;
+    return readField(field, spec, { column: 1, value: bytesOf(text) }, false);
   } catch (error) {
     if (error instanceof Malformed) throw usageError(`--${optionName(field)}: ${error.message}`);
     throw error;

@@ -41,18 +41,21 @@ describe('printReply', () => {
     const { write } = process.stdout;
     process.stdout.write = ((text: string) => written.push(text) > 0) as typeof write;
     try {
-      printReply('map', {
-        ok: true,
-        gen: 12,
-        block_size: 4096,
-        size: 8192,
-        device: { uuid: 'u', path: '/v.img' },
-        next: null,
-        extents: [
-          { offset: 0, device: 1_048_576, length: 4096, state: 'written' },
-          { offset: 4096, device: null, length: 4096, state: 'hole' },
-        ],
-      });
+      printReply(
+        'map',
+        {
+          gen: 12,
+          block_size: 4096,
+          size: 8192,
+          device: { uuid: 'u', path: '/v.img' },
+          next: null,
+          extents: [
+            { offset: 0, device: 1_048_576, length: 4096, state: 'written' },
+            { offset: 4096, device: null, length: 4096, state: 'hole' },
+          ],
+        },
+        false,
+      );
     } finally {
       process.stdout.write = write;
     }
