@@ -28,8 +28,10 @@ describe('the cycle', () => {
     const { io, volume } = start();
     append(volume, 5, 0, 300);
     io.take();
-    expect(await durable(volume)).toBe(0);
-    expect(io.take()).toEqual(['device', 'commit', 'wal']);
+    volume.commits.whenDurable((errno) => io.events.push(`answer ${errno}`));
+    expect(io.take()).toEqual([]);
+    await until(() => io.events.some((event) => event.startsWith('answer')));
+    expect(io.take()).toEqual(['device', 'commit', 'wal', 'answer 0']);
     expect(extentsOf(volume, 5)).toEqual([[0, 300, 1, 1]]);
   });
 
@@ -123,6 +125,48 @@ describe('the cycle', () => {
       [0, 300, 1, 1],
       [1, 301, 2, 2],
     ]);
+  });
+
+  test('blocks freed and mapped anew while the device was synced are not taken for synced', async () => {
+    const { io, volume } = start();
+    append(volume, 5, 0, 300);
+    volume.device.changed(LARGE);
+    io.hold = true;
+    const first = durable(volume);
+    await until(() => io.holding === 1);
+    volume.database.mutation('DELETE FROM extent WHERE ino = ?').run(5);
+    append(volume, 5, 0, 310);
+    io.hold = false;
+    io.release();
+    expect(await first).toBe(0);
+    expect(extentsOf(volume, 5)).toEqual([[0, 310, 1, 2]]);
+    expect(await durable(volume)).toBe(0);
+    expect(extentsOf(volume, 5)).toEqual([[0, 310, 1, 1]]);
+  });
+
+  test('a sync of the WAL answers for the transactions that were in it when it began, no others', async () => {
+    const { io, volume, commits } = start();
+    volume.database.mutation(INSERT).run(5, 0, 300, 1, 1);
+    volume.device.changed(LARGE);
+    io.hold = true;
+    const first = durable(volume);
+    await until(() => io.holding === 1); // A of the first
+    io.release();
+    await until(() => io.holding === 1); // its C
+    volume.database.mutation(INSERT).run(6, 0, 301, 1, 1);
+    const second = metadataDurable(volume);
+    let late = false;
+    second.then(() => {
+      late = true;
+    });
+    commits.commitBuffered();
+    io.release();
+    expect(await first).toBe(0);
+    await until(() => io.holding === 1); // C of the second
+    expect([late, commits.durable]).toEqual([false, commits.sequence - 2]);
+    io.hold = false;
+    io.release();
+    expect(await second).toBe(0);
   });
 
   test('ordered data that is newer than the sync is synced before COMMIT, blocking', async () => {
