@@ -274,7 +274,7 @@ export class Commits {
       if (!this.commitOpen()) return;
     }
     if (!this.walRunning && this.committed > this.durable) this.startWal();
-    else this.answer();
+    this.answer();
   }
 
   /** A, on this thread: 0 or positive errno. */
