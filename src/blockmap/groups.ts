@@ -5,12 +5,12 @@ import { RunTree } from './runtree.ts';
 /** Blocks of a group: one row of table space. */
 export const GROUP_BLOCKS = 32768;
 const GROUP_BYTES = GROUP_BLOCKS / 8;
-/** Bitmaps kept in memory: 4 KiB each, twice that while `busy` and `disk` differ. */
+/** Groups kept in memory: 4 KiB each, twice that while `busy` and `disk` differ. */
 const LOADED_GROUPS = 4096;
 
 /**
  * The bitmap of a group, twice: `disk` is what the next commit stores; `busy` has in addition what may not be given out
- * yet (freed but not durable, or kept ready for a file). They are one array while they are equal.
+ * yet (freed but not durable, or kept ready for a file). Equal ones become one array at the commit.
  */
 export interface Group {
   number: number;
@@ -136,7 +136,6 @@ export class Groups {
       this.open -= n;
       changed += n;
       this.exact[group.number] = 0; // the tree's values stay as bounds
-      this.merge(group);
     });
     return changed;
   }
@@ -158,7 +157,6 @@ export class Groups {
       this.open += n;
       changed += n;
       if (n > 0) this.bound(group);
-      this.merge(group);
     });
     return changed;
   }
@@ -173,7 +171,6 @@ export class Groups {
       this.freeOf[group.number] -= n;
       this.free -= n;
       this.soil(group);
-      this.merge(group);
       const { number } = group;
       this.noteUsed.note(number, this.freeOf[number], this.headerIn(number), at, count, at, count);
     });
@@ -191,10 +188,6 @@ export class Groups {
       this.soil(group);
       this.noteFree.note(this.freeOf[group.number], at, count, group.number);
     });
-  }
-
-  private merge(group: Group): void {
-    if (group.apart === 0) group.busy = group.disk;
   }
 
   private soil(group: Group): void {
@@ -264,6 +257,7 @@ export class Groups {
       if (free === group.size) this.remove.run(group.number);
       else this.upsert.run(group.number, free, Buffer.from(group.disk.buffer, group.disk.byteOffset, GROUP_BYTES));
       group.dirty = false;
+      if (group.apart === 0) group.busy = group.disk;
     }
     this.dirty.clear();
   }

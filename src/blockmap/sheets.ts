@@ -59,12 +59,24 @@ export class Sheets {
     return this.window(sheet, start, to, inOrder ? AHEAD : NEAR) ? sheet : undefined;
   }
 
+  /** The file is known to have no extents: no need to ask. */
+  knownEmpty(ino: number): void {
+    if (this.sheets.has(ino)) return;
+    const sheet = new Sheet(ino);
+    sheet.clear(0, END);
+    this.add(sheet);
+  }
+
+  private add(sheet: Sheet): void {
+    this.sheets.set(sheet.ino, sheet);
+    this.grew(sheet);
+  }
+
   private get(ino: number): Sheet {
     let sheet = this.sheets.get(ino);
     if (!sheet) {
       sheet = this.load(ino);
-      this.sheets.set(ino, sheet);
-      this.grew(sheet);
+      this.add(sheet);
     }
     sheet.used = true;
     this.recent = sheet;

@@ -36,6 +36,7 @@ export function write(core: Core, inode: MappedInode, offset: number, length: nu
   if (length <= 0) return 0;
   const { blockSize } = core;
   const first = Math.floor(offset / blockSize);
+  if (inode.blocks === 0) core.extents.sheets.knownEmpty(inode.ino);
   if (offset <= inode.size) {
     // The hot path: written blocks of one run that nobody else maps are overwritten where they are.
     const state = core.extents.find(inode.ino, first, run);
