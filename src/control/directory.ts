@@ -103,9 +103,9 @@ export class Directory {
     const ino = this.ports.dentries.lookup(parent, name);
     const inode = ino === 0 ? undefined : this.ports.inodes.get(ino);
     if (!inode) return request.error(E.NOENT);
-    if (inode.isDirectory) return this.replyEntry(request, nodeId('tree', ino));
+    if (inode.isDirectory) return this.replyEntry(request, this.directs.directory(request.nodeid, name, ino));
     if (!inode.isRegular) return request.error(E.OPNOTSUPP);
-    this.replyEntry(request, this.directs.create(ino));
+    this.replyEntry(request, this.directs.file(request.nodeid, name, ino));
   }
 
   private replyEntry(request: Request, nodeid: number): void {

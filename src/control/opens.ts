@@ -221,7 +221,7 @@ export class Opens {
       unwritten_ok: true,
       notify: 'none',
     };
-    const path = Buffer.from(`inode ${inode.ino}`);
+    const path = this.directs.pathOf(node) ?? Buffer.from(`inode ${inode.ino}`);
     inodes.opened(inode);
     const waiting = getOn(context, inode, values, path, (outcome) => {
       parked.onInterrupt = undefined;
