@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { deviceWindowIno } from '../control/nodes.ts';
 import type { FenceSubject, Mapper, ProcessPort } from '../lease/ports.ts';
 import { E } from '../system/errno.ts';
 import { close, pidfdOpen, pidfdSendSignal } from '../system/libc.ts';
 import { aliveSame, commandOf, type MappedFile, startTimeOf, tgidOf } from '../system/process.ts';
+import { startThread } from '../system/thread.ts';
 import type { MapperAnswer, MapperJob } from './mapper-worker.ts';
 
 interface Search {
@@ -77,11 +76,7 @@ export class Processes implements ProcessPort {
   }
 
   private start(): Worker {
-    const source = import.meta.url.endsWith('.ts');
-    const url = new URL(source ? './mapper-worker.ts' : './mapper-worker.js', import.meta.url);
-    const loader = source ? pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href : '';
-    const worker = new Worker(url, { execArgv: source ? ['--import', loader] : [] });
-    worker.unref();
+    const worker = startThread(new URL('./mapper-worker', import.meta.url));
     worker.on('message', (answer: MapperAnswer) => this.answered(answer));
     worker.on('error', () => {
       this.worker = undefined;

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '../system/thread.ts';
 import type { Checkpointer } from './checkpoints.ts';
 
 /** Longest wait for the thread's connection to close at unmount, ms; it may be in the middle of a write-back. */
@@ -43,7 +43,10 @@ export class WorkerCheckpointer implements Checkpointer {
   }
 
   private start(): Worker {
-    const worker = startThread({ path: this.path, closed: this.closed });
+    const worker = startThread(new URL('./checkpoint-thread', import.meta.url), {
+      path: this.path,
+      closed: this.closed,
+    });
     worker.unref();
     worker.on('message', (reply: { id: number; error?: string }) => {
       const waiter = this.waiting.get(reply.id);
@@ -61,18 +64,4 @@ export class WorkerCheckpointer implements Checkpointer {
     worker.on('exit', () => gone(new Error('the checkpoint thread ended')));
     return worker;
   }
-}
-
-/**
- * In a checkout the source is loaded by tsx. Its module hooks cannot be had in a thread alone (they belong to the main thread,
- * and a test runner has others there), those of `require` can.
- */
-function startThread(workerData: unknown): Worker {
-  if (!import.meta.url.endsWith('.ts'))
-    return new Worker(new URL('./checkpoint-thread.js', import.meta.url), { workerData });
-  const { resolve } = createRequire(import.meta.url);
-  const load = [resolve('tsx/cjs'), resolve('./checkpoint-thread.ts')].map(
-    (file) => `require(${JSON.stringify(file)});`,
-  );
-  return new Worker(load.join('\n'), { eval: true, workerData, execArgv: [] });
 }
