@@ -1,6 +1,6 @@
-import type { Check } from './context.ts';
+import type { Check, Context } from './context.ts';
 import { LOST_INODES } from './inodes.ts';
-import { S_IFLNK, TYPE } from './modes.ts';
+import { S_IFDIR, S_IFLNK, S_IFREG, TYPE } from './modes.ts';
 
 const TARGET_MAX = 4095;
 const XATTR_NAME_MAX = 255;
@@ -15,11 +15,12 @@ export const symlinks: Check = {
       `SELECT ino FROM inode i WHERE ${TYPE('mode')} = ${S_IFLNK}
          AND NOT EXISTS (SELECT 1 FROM symlink WHERE ino = i.ino AND NOT (${wrong}))`,
       ({ ino }) => {
-        const message = `symbolic link ${ino} has no valid target; nothing tells what it was`;
+        const message = `symbolic link ${ino} has no valid target`;
         context.found({ code: 'symlink-target', ino, safe: false, message }, () => {
-          context.run('DELETE FROM dentry WHERE ino = ?', ino);
-          for (const table of ['inode', 'symlink', 'xattr', 'orphan'])
-            context.run(`DELETE FROM ${table} WHERE ino = ?`, ino);
+          const other = contentType(context, ino);
+          if (other !== 0) context.run('UPDATE inode SET mode = ? WHERE ino = ?', other | 0o600, ino);
+          else forget(context, ino);
+          context.run('DELETE FROM symlink WHERE ino = ?', ino);
         });
       },
     );
@@ -44,6 +45,18 @@ export const symlinks: Check = {
     );
   },
 };
+
+/** What an inode that is no symbolic link must be, by what it has; 0 when it has nothing. */
+function contentType(context: Context, ino: number): number {
+  if (context.value('SELECT 1 FROM dentry WHERE parent = ?', ino) !== undefined) return S_IFDIR;
+  return context.value('SELECT 1 FROM extent WHERE ino = ?', ino) !== undefined ? S_IFREG : 0;
+}
+
+/** Nothing tells where the link led: it goes, with its names. */
+function forget(context: Context, ino: number): void {
+  context.run('DELETE FROM dentry WHERE ino = ?', ino);
+  for (const table of ['inode', 'xattr', 'orphan']) context.run(`DELETE FROM ${table} WHERE ino = ?`, ino);
+}
 
 /** Extended attributes belong to an inode, and their names and values are in the limits of xattr(7). */
 export const xattrs: Check = {

@@ -10,29 +10,32 @@ export interface Extent {
   state: number;
 }
 
-/** Extents of each file by themselves: on the device, in the file's limits, without overlap, and counted right. */
+/** Extents of each file by themselves: in the file's limits, without overlap, on the device, and counted right. */
 export const extents: Check = {
   name: 'extents',
   async run(context) {
     await owners(context);
-    await limits(context);
+    await fileLimits(context);
     await overlaps(context);
+    await deviceLimits(context);
     await sums(context);
     context.report.totals.extents = context.value('SELECT count(*) FROM extent') ?? 0;
   },
 };
 
-/** Leaves of an extent only the file blocks of [from, to). */
-export function trimExtent(context: Context, extent: Extent, from: number, to: number): void {
+function remove(context: Context, extent: Extent): void {
   context.run('DELETE FROM extent WHERE ino = ? AND file_block = ?', extent.ino, extent.file_block);
-  const length = to - from;
-  if (length <= 0) return;
+}
+
+/** Puts the file blocks [from, to) of an extent into a table of extents. */
+function insertPart(context: Context, table: string, extent: Extent, from: number, to: number): void {
+  if (to <= from) return;
   context.run(
-    'INSERT INTO extent (ino, file_block, device_block, length, state) VALUES (?, ?, ?, ?, ?)',
+    `INSERT INTO ${table} (ino, file_block, device_block, length, state) VALUES (?, ?, ?, ?, ?)`,
     extent.ino,
     from,
     extent.device_block + (from - extent.file_block),
-    length,
+    to - from,
     extent.state,
   );
 }
@@ -50,50 +53,60 @@ async function owners(context: Context): Promise<void> {
   );
 }
 
-async function limits(context: Context): Promise<void> {
-  const { first_block: first, device_blocks: end } = context.volume;
+async function fileLimits(context: Context): Promise<void> {
   await context.each<Extent>(
     `SELECT * FROM extent WHERE file_block < 0 OR file_block + length > ${MAX_FILE_BLOCKS}`,
     (extent) => {
       const message = `inode ${extent.ino}: ${extent.length} blocks at file block ${extent.file_block} are beyond what a file can have`;
-      context.found({ code: 'extent-file-limit', ino: extent.ino, safe: false, message }, () =>
-        trimExtent(
-          context,
-          extent,
-          Math.max(0, extent.file_block),
-          Math.min(MAX_FILE_BLOCKS, extent.file_block + extent.length),
-        ),
-      );
-    },
-  );
-  await context.each<Extent>(
-    `SELECT * FROM extent WHERE device_block < ${first} OR device_block + length > ${end}`,
-    (extent) => {
-      const message = `inode ${extent.ino}: file block ${extent.file_block} is at device blocks ${extent.device_block}–${
-        extent.device_block + extent.length - 1
-      }, the device has ${first}–${end - 1} for files; what is outside becomes a hole`;
-      context.found({ code: 'extent-device-limit', ino: extent.ino, safe: false, message }, () => {
-        const shift = extent.file_block - extent.device_block;
-        const from = Math.max(extent.file_block, first + shift);
-        trimExtent(context, extent, from, Math.min(extent.file_block + extent.length, end + shift));
+      context.found({ code: 'extent-file-limit', ino: extent.ino, safe: false, message }, () => {
+        remove(context, extent);
+        // Nothing tells which blocks of the file an extent before its start had been; behind its end, the rest is right.
+        if (extent.file_block >= 0) insertPart(context, 'extent', extent, extent.file_block, MAX_FILE_BLOCKS);
       });
     },
   );
 }
 
 async function overlaps(context: Context): Promise<void> {
+  // Trimmed extents come back when all are out: before, one may be in the place of another.
+  context.db.exec('CREATE TEMP TABLE trimmed AS SELECT * FROM extent WHERE 0');
   await context.each<Extent & { taken: number }>(
     `SELECT * FROM (
        SELECT *, max(file_block + length) OVER (
          PARTITION BY ino ORDER BY file_block ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS taken FROM extent
      ) WHERE taken > file_block`,
     (extent) => {
+      const end = extent.file_block + extent.length;
       const message = `inode ${extent.ino}: the extent at file block ${extent.file_block} overlaps the one before it by ${
-        Math.min(extent.taken, extent.file_block + extent.length) - extent.file_block
+        Math.min(extent.taken, end) - extent.file_block
       } blocks; the earlier one is kept`;
-      context.found({ code: 'extent-overlap', ino: extent.ino, safe: false, message }, () =>
-        trimExtent(context, extent, extent.taken, extent.file_block + extent.length),
-      );
+      context.found({ code: 'extent-overlap', ino: extent.ino, safe: false, message }, () => {
+        remove(context, extent);
+        insertPart(context, 'temp.trimmed', extent, extent.taken, end);
+      });
+    },
+  );
+  context.db.exec('INSERT INTO extent SELECT * FROM temp.trimmed; DROP TABLE temp.trimmed');
+}
+
+async function deviceLimits(context: Context): Promise<void> {
+  const { first_block: first, device_blocks: end } = context.volume;
+  await context.each<Extent>(
+    `SELECT * FROM extent WHERE device_block < ${first} OR device_block + length > ${end}`,
+    (extent) => {
+      const last = extent.device_block + extent.length - 1;
+      const message = `inode ${extent.ino}: file block ${extent.file_block} is at device blocks ${extent.device_block}–${last}, the device has ${first}–${end - 1} for files; what is outside becomes a hole`;
+      context.found({ code: 'extent-device-limit', ino: extent.ino, safe: false, message }, () => {
+        const shift = extent.file_block - extent.device_block;
+        remove(context, extent);
+        insertPart(
+          context,
+          'extent',
+          extent,
+          Math.max(extent.file_block, first + shift),
+          Math.min(extent.file_block + extent.length, end + shift),
+        );
+      });
     },
   );
 }

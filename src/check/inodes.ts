@@ -1,5 +1,6 @@
+import { MAX_FILE_BLOCKS } from '../blockmap/extent.ts';
 import type { Check, Context } from './context.ts';
-import { CONTROL_BASE, MAX_FILE_BYTES, ROOT, S_IFDIR, S_IFLNK, S_IFREG, TYPE, TYPE_VALID } from './modes.ts';
+import { HIGHEST_INO, MAX_FILE_BYTES, ROOT, S_IFDIR, S_IFLNK, S_IFREG, TYPE, TYPE_VALID } from './modes.ts';
 
 /** Rows of `inode`: each field in its limits, the root there, and no inode lost of which other tables still tell. */
 export const inodes: Check = {
@@ -13,30 +14,46 @@ export const inodes: Check = {
   },
 };
 
+/** Every column that names an inode. The first four bring an inode back when its row is lost (LOST_INODES). */
+const REFERENCES = [
+  ['extent', 'ino'],
+  ['symlink', 'ino'],
+  ['dentry', 'parent'],
+  ['inode', 'ino'],
+  ['dentry', 'ino'],
+  ['inode', 'parent'],
+  ['xattr', 'ino'],
+  ['orphan', 'ino'],
+  ['lease', 'ino'],
+  ['quarantine', 'ino'],
+] as const;
+
 async function numbers(context: Context): Promise<void> {
-  await context.each<{ ino: number }>(
-    `SELECT ino FROM inode WHERE ino < ${ROOT} OR ino >= ${CONTROL_BASE}`,
-    ({ ino }) => {
-      context.found({ code: 'inode-number', ino, safe: false, message: `inode number ${ino} is out of range` }, () => {
-        const fresh = takeInodeNumber(context);
-        context.run('UPDATE inode SET ino = ? WHERE ino = ?', fresh, ino);
-        context.run('UPDATE inode SET parent = ? WHERE parent = ?', fresh, ino);
-        context.run('UPDATE dentry SET ino = ? WHERE ino = ?', fresh, ino);
-        for (const column of ['dentry.parent', 'extent.ino', 'xattr.ino', 'symlink.ino', 'orphan.ino', 'lease.ino']) {
-          const [table, name] = column.split('.');
-          context.run(`UPDATE ${table} SET ${name} = ? WHERE ${name} = ?`, fresh, ino);
-        }
-      });
-    },
+  const wrong = REFERENCES.slice(0, 4).map(
+    ([table, column]) => `SELECT ${column} AS ino FROM ${table} WHERE ${column} NOT BETWEEN ${ROOT} AND ${HIGHEST_INO}`,
   );
+  await context.each<{ ino: number }>(wrong.join(' UNION '), ({ ino }) => {
+    context.found({ code: 'inode-number', ino, safe: false, message: `inode number ${ino} is out of range` }, () => {
+      const fresh = takeInodeNumber(context);
+      for (const [table, column] of REFERENCES) {
+        context.run(`UPDATE ${table} SET ${column} = ? WHERE ${column} = ?`, fresh, ino);
+      }
+    });
+  });
 }
 
-/** An inode number that was never used; the counter is above every number in use before it is given. */
-export function takeInodeNumber(context: Context): number {
-  const ino = Math.max(
-    context.value('SELECT next_ino FROM volume') ?? 0,
-    (context.value(`SELECT max(ino) FROM inode WHERE ino < ${CONTROL_BASE}`) ?? ROOT) + 1,
+/** The highest inode number that any row names, of those that there can be. */
+function highestInUse(context: Context): number {
+  const each = REFERENCES.map(
+    ([table, column]) => `SELECT max(${column}) AS ino FROM ${table} WHERE ${column} <= ${HIGHEST_INO}`,
   );
+  return context.value(`SELECT max(ino) FROM (${each.join(' UNION ALL ')})`) ?? ROOT;
+}
+
+/** An inode number that was never used. */
+export function takeInodeNumber(context: Context): number {
+  const next = context.value('SELECT next_ino FROM volume') ?? 0;
+  const ino = Math.max(next <= HIGHEST_INO + 1 ? next : 0, highestInUse(context) + 1);
   context.run('UPDATE volume SET next_ino = ?', ino + 1);
   return ino;
 }
@@ -73,12 +90,15 @@ function rebuild(context: Context, ino: number, type: number): void {
   const parent = type === S_IFDIR ? (context.value('SELECT parent FROM dentry WHERE ino = ?', ino) ?? ROOT) : 0;
   const size =
     type === S_IFREG
-      ? (context.value('SELECT max(file_block + length) FROM extent WHERE ino = ? AND state <> 0', ino) ?? 0) *
-        context.volume.block_size
+      ? Math.min(
+          MAX_FILE_BYTES,
+          context.volume.block_size *
+            (context.value('SELECT max(file_block + length) FROM extent WHERE ino = ? AND state <> 0', ino) ?? 0),
+        )
       : type === S_IFLNK
         ? (context.value('SELECT length(target) FROM symlink WHERE ino = ?', ino) ?? 0)
         : 0;
-  const blocks = context.value('SELECT sum(length) FROM extent WHERE ino = ?', ino) ?? 0;
+  const blocks = Math.min(MAX_FILE_BLOCKS, context.value('SELECT sum(length) FROM extent WHERE ino = ?', ino) ?? 0);
   const cookie = (context.value('SELECT max(cookie) FROM dentry WHERE parent = ?', ino) ?? 0) + 1;
   const mode = ino === ROOT ? S_IFDIR | 0o755 : type | (type === S_IFDIR ? 0o700 : type === S_IFLNK ? 0o777 : 0o600);
   insertInode(context, { ino, mode, nlink: type === S_IFDIR ? 2 : 1, size, blocks, parent, nextCookie: cookie });
@@ -143,7 +163,8 @@ const FIELDS: { code: string; wrong: string; mend: string; says: string; safe: b
   {
     code: 'inode-size',
     wrong: `${TYPE('mode')} = ${S_IFREG} AND size > ${MAX_FILE_BYTES}`,
-    mend: 'size = coalesce((SELECT max(file_block + length) FROM extent WHERE extent.ino = inode.ino), 0) * (SELECT block_size FROM volume)',
+    mend: `size = min(${MAX_FILE_BYTES}, (SELECT block_size FROM volume) * min(${MAX_FILE_BLOCKS},
+      coalesce((SELECT max(file_block + length) FROM extent WHERE extent.ino = inode.ino), 0)))`,
     says: `size is above the limit of ${MAX_FILE_BYTES} bytes`,
     safe: false,
   },
@@ -182,13 +203,11 @@ async function fields(context: Context): Promise<void> {
 
 /** `next_ino` is above every number in use, before a repair takes one: numbers are never used twice. */
 function highest(context: Context): void {
-  const used = Math.max(
-    context.value(`SELECT max(ino) FROM inode WHERE ino < ${CONTROL_BASE}`) ?? 0,
-    context.value(`SELECT max(ino) FROM lease WHERE ino < ${CONTROL_BASE}`) ?? 0,
-  );
+  const used = highestInUse(context);
   const next = context.value('SELECT next_ino FROM volume') ?? 0;
-  if (next > used) return;
-  context.found({ code: 'next-ino', safe: true, message: `next_ino is ${next}, inode ${used} is or was there` }, () =>
+  if (next > used && next <= HIGHEST_INO + 1) return;
+  const message = `next_ino is ${next}, inode ${used} is or was there`;
+  context.found({ code: 'next-ino', safe: true, message }, () =>
     context.run('UPDATE volume SET next_ino = ?', used + 1),
   );
 }

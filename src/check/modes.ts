@@ -17,6 +17,9 @@ export const direntType = (mode: number): number => (mode & S_IFMT) >> 12;
 
 /** Largest size of a file, 4 PiB: beyond it the filesystem answers EFBIG. */
 export const MAX_FILE_BYTES = 2 ** 52;
-/** Inode numbers from here on belong to the control directory and never reach the database. */
-export const CONTROL_BASE = 2 ** 52;
+/**
+ * Numbers are counted up from 1 and those of the control directory begin at 2^52. Nobody counts half the way: a number
+ * above this was not given by the filesystem.
+ */
+export const HIGHEST_INO = 2 ** 51;
 export const ROOT = 1;

@@ -3,6 +3,8 @@ import { LOST_INODES } from './inodes.ts';
 import { direntType, ROOT, S_IFDIR, TYPE } from './modes.ts';
 
 const NAME_MAX = 255;
+/** Cookies are counted up from 1 and are offsets in readdir; nobody counts that far. */
+const HIGHEST_COOKIE = 2 ** 51;
 
 /** Directory entries: each is in a directory, leads to an inode, has its type, a legal name and a cookie of its own. */
 export const names: Check = {
@@ -98,7 +100,7 @@ async function cookies(context: Context): Promise<void> {
   await context.each<Entry & { cookie: number }>(
     `SELECT parent, name, ino, cookie FROM (
        SELECT parent, name, ino, cookie, row_number() OVER (PARTITION BY parent, cookie ORDER BY ino, type) AS place FROM dentry
-     ) WHERE place > 1 OR cookie < 0`,
+     ) WHERE place > 1 OR cookie NOT BETWEEN 0 AND ${HIGHEST_COOKIE}`,
     (entry) => {
       const message = `${show(entry.name)} in directory ${entry.parent} has cookie ${entry.cookie}, which is not its own`;
       context.found({ code: 'cookie-shared', ino: entry.ino, safe: true, message }, () =>
@@ -113,11 +115,11 @@ async function cookies(context: Context): Promise<void> {
   );
   await context.each<{ ino: number; next: number; highest: number }>(
     `SELECT ino, next, highest FROM (
-       SELECT ino, next_cookie AS next, (SELECT max(cookie) FROM dentry WHERE parent = i.ino) AS highest
+       SELECT ino, next_cookie AS next, (SELECT coalesce(max(cookie), 0) FROM dentry WHERE parent = i.ino AND cookie <= ${HIGHEST_COOKIE}) AS highest
        FROM inode i WHERE ${TYPE('mode')} = ${S_IFDIR}
-     ) WHERE highest >= next`,
+     ) WHERE highest >= next OR next > ${HIGHEST_COOKIE} + 1`,
     ({ ino, next, highest }) => {
-      const message = `directory ${ino}: next_cookie is ${next}, cookie ${highest} is in use`;
+      const message = `directory ${ino}: next_cookie is ${next}, the highest in use is ${highest}`;
       context.found({ code: 'next-cookie', ino, safe: true, message }, () =>
         context.run('UPDATE inode SET next_cookie = ? WHERE ino = ?', highest + 1, ino),
       );
@@ -127,10 +129,9 @@ async function cookies(context: Context): Promise<void> {
 
 /** A cookie above all that the directory has or had. */
 export function takeCookie(context: Context, parent: number): number {
-  const cookie = Math.max(
-    context.value('SELECT next_cookie FROM inode WHERE ino = ?', parent) ?? 0,
-    (context.value('SELECT max(cookie) FROM dentry WHERE parent = ?', parent) ?? 0) + 1,
-  );
+  const next = context.value('SELECT next_cookie FROM inode WHERE ino = ?', parent) ?? 0;
+  const used = context.value(`SELECT max(cookie) FROM dentry WHERE parent = ? AND cookie <= ${HIGHEST_COOKIE}`, parent);
+  const cookie = Math.max(next <= HIGHEST_COOKIE ? next : 0, (used ?? 0) + 1);
   context.run('UPDATE inode SET next_cookie = ? WHERE ino = ?', cookie + 1, parent);
   return cookie;
 }
