@@ -4,7 +4,8 @@ import type { Notifications, Request } from './ports.ts';
 
 interface Item {
   readonly bytes: Buffer;
-  readonly isEvent: boolean;
+  /** Events that are lost with it: 0 for a reply, of an `overflow` those that it told of too. */
+  readonly events: number;
 }
 
 /** Events that wait to be read, at most; beyond it the older half goes and an `overflow` event says so. */
@@ -35,14 +36,14 @@ export class Outbox {
   reply(line: string): void {
     const bytes = Buffer.from(line, 'utf8');
     this.unread += bytes.length;
-    this.items.push({ bytes, isEvent: false });
+    this.items.push({ bytes, events: 0 });
     this.wake();
   }
 
   event(line: string): void {
     if (this.events >= MAX_EVENTS) this.dropOldest();
     this.events += 1;
-    this.items.push({ bytes: Buffer.from(line, 'utf8'), isEvent: true });
+    this.items.push({ bytes: Buffer.from(line, 'utf8'), events: 1 });
     this.wake();
   }
 
@@ -97,11 +98,11 @@ export class Outbox {
       const item = this.items[done] as Item;
       const copied = item.bytes.copy(bytes, start + used, this.offset, this.offset + limit - used);
       used += copied;
-      if (!item.isEvent) this.unread -= copied;
+      if (item.events === 0) this.unread -= copied;
       this.offset += copied;
       if (this.offset < item.bytes.length) break;
       this.offset = 0;
-      if (item.isEvent) this.events -= 1;
+      if (item.events > 0) this.events -= 1;
       done += 1;
     }
     this.items.splice(0, done);
@@ -110,16 +111,19 @@ export class Outbox {
 
   private dropOldest(): void {
     const surplus = MAX_EVENTS >> 1;
+    let dropped = 0;
     let lost = 0;
     // The first item stays when a part of it was read: lines are never torn.
+    const isTorn = (at: number): boolean => at === 0 && this.offset > 0;
     this.items = this.items.filter((item, at) => {
-      if (!item.isEvent || lost >= surplus || (at === 0 && this.offset > 0)) return true;
-      lost += 1;
+      if (item.events === 0 || dropped >= surplus || isTorn(at)) return true;
+      dropped += 1;
+      lost += item.events;
       return false;
     });
-    this.events -= lost - 1;
-    const first = this.items.findIndex((item, at) => item.isEvent && (at > 0 || this.offset === 0));
-    const line = { bytes: Buffer.from(this.overflow(lost), 'utf8'), isEvent: true };
+    this.events += 1 - dropped;
+    const first = this.items.findIndex((item, at) => item.events > 0 && !isTorn(at));
+    const line = { bytes: Buffer.from(this.overflow(lost), 'utf8'), events: lost };
     this.items.splice(first < 0 ? this.items.length : first, 0, line);
   }
 }

@@ -17,7 +17,7 @@ export function fileOf(context: VerbContext, values: Named): Inode | { failure: 
   else inode = ports.inodes.get(values.ino ?? 0);
   if (inode === undefined) return failed(E.NOENT, 'there is no such inode');
   if (typeof inode === 'number') return failed(inode, pathHint(inode));
-  if (!inode.isRegular) return failed(inode.isDirectory ? E.ISDIR : E.INVAL, 'only regular files have blocks to lease');
+  if (!inode.isRegular) return failed(E.INVAL, 'only regular files have blocks to lease');
   if (values.gen !== undefined && values.gen !== inode.gen)
     return failed(E.STALE, `the block map is at generation ${inode.gen} now: map it again`);
   return inode;
