@@ -86,7 +86,10 @@ async function overlaps(context: Context): Promise<void> {
       });
     },
   );
-  context.db.exec('INSERT INTO extent SELECT * FROM temp.trimmed; DROP TABLE temp.trimmed');
+  if (context.value('SELECT 1 FROM temp.trimmed') !== undefined) {
+    context.run('INSERT INTO extent SELECT * FROM temp.trimmed');
+  }
+  context.db.exec('DROP TABLE temp.trimmed');
 }
 
 async function deviceLimits(context: Context): Promise<void> {
