@@ -5,7 +5,13 @@ import type { Core } from './core.ts';
 import { kindText } from './emit.ts';
 import type { Lease } from './lease.ts';
 
-export function refusalBy(core: Core, lease: Lease, errno: number, cause: string, hint = cureFor(lease, errno)): Refusal {
+export function refusalBy(
+  core: Core,
+  lease: Lease,
+  errno: number,
+  cause: string,
+  hint = cureFor(lease, errno),
+): Refusal {
   const now = core.now();
   return {
     errno,
@@ -14,7 +20,7 @@ export function refusalBy(core: Core, lease: Lease, errno: number, cause: string
     lease: lease.id,
     kind: kindText(lease),
     state: lease.state,
-    holder: { pid: lease.holder.pid, command: lease.holder.command, uid: lease.holder.uid },
+    holder: { pid: lease.holder.tgid, command: lease.holder.command, uid: lease.holder.uid },
     offset: lease.offset,
     length: lease.length,
     ageMs: now - lease.grantedAt,

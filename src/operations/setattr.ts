@@ -6,7 +6,6 @@ import { dropPrivileges, dropPrivilegesOnChown } from '../namespace/privileges.t
 import { E } from '../system/errno.ts';
 import { checkWritable } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
-import { isNonblocking } from './handle.ts';
 import { isMember } from './permission.ts';
 import { replyAttributes } from './reply.ts';
 import { admitSize, setSize } from './truncate.ts';
@@ -33,7 +32,8 @@ export function setattr(fs: Filesystem, request: Request): void {
   if ((valid & FATTR.SIZE) !== 0) {
     const fh = (valid & FATTR.FH) === 0 ? 0 : request.u64(AT.FH);
     const size = request.u64(AT.SIZE);
-    if (!admitSize(fs, request, inode, size, fh, isNonblocking(fh))) return;
+    // Waits even where O_NONBLOCK was given to open(2): truncate(1) opens so for the sake of FIFOs, and means no more by it.
+    if (!admitSize(fs, request, inode, size, fh, false)) return;
     const errno = setSize(fs, inode, size);
     if (errno !== 0) return request.error(errno);
     fs.inodes.touchChange(inode);
