@@ -38,7 +38,7 @@ export class Space {
   onPressure: () => void = () => {};
   private readonly groups: Groups;
   private readonly commits: Commits;
-  private readonly deviceBlocks: number;
+  readonly deviceBlocks: number;
   /** Freed and not yet durable, oldest first. */
   private pending: { sequence: number; start: number; length: number }[] = [];
   private pendingCount = 0;
