@@ -42,6 +42,7 @@ const FEATURES: readonly InitFlag[] = [
   'DIRECT_IO_ALLOW_MMAP',
   'PASSTHROUGH',
   'HAS_RESEND',
+  'ABORT_ERROR',
 ];
 
 /**

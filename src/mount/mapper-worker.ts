@@ -4,6 +4,8 @@ import { type MappedFile, mappingsOf, startTimeOf } from '../system/process.ts';
 
 export interface MapperJob {
   readonly id: number;
+  /** Clock ticks since boot: processes older than that which may not be looked into do not count. */
+  readonly since: number;
   readonly files: readonly MappedFile[];
 }
 
@@ -31,13 +33,14 @@ const ROUNDS = 50;
  * found. One that had it and was gone before it was read left it at most to children, which are new processes: the next
  * look reads them. That nobody makes a new mapping meanwhile is up to the caller (see processes.ts).
  */
-function look({ id, files }: MapperJob): MapperAnswer {
+function look({ id, since, files }: MapperJob): MapperAnswer {
   const known = new Set<string>();
   const found = new Map<string, FoundMapping>();
   for (let round = 0; round < ROUNDS; round++) {
     for (const process of processes()) known.add(process);
     const { mappings, unreadable } = mappingsOf(files);
-    if (unreadable.length > 0) return { id, mappings: [...found.values()], blind: true };
+    if (unreadable.some((pid) => (startTimeOf(pid) ?? 0) > since))
+      return { id, mappings: [...found.values()], blind: true };
     for (const m of mappings) {
       const file = files.findIndex((each) => each.device === m.device && each.ino === m.ino);
       const mapping = { pid: m.pid, file, offset: m.offset, length: m.end - m.start };

@@ -22,6 +22,9 @@ interface Search {
  * window; the kernel's RELEASE of the last one says that no descriptor is left, not even one on its way through a
  * socket. From then on mappings only spread by fork, which the search follows. The backing file is open to whoever may
  * open it (its mode is 0600): a descriptor of it that is kept unmapped is not seen.
+ *
+ * A process that even root may not look into (an init of the container, say) makes the answer "not known", unless it
+ * is older than this daemon: then it was not started to hold a lease.
  */
 export class Processes implements ProcessPort {
   private readonly backing: MappedFile;
@@ -31,6 +34,7 @@ export class Processes implements ProcessPort {
   private worker: Worker | undefined;
   private readonly searches = new Map<number, Search>();
   private nextSearch = 1;
+  private readonly since = startTimeOf(process.pid) ?? 0;
 
   constructor(backing: MappedFile, blockSize: number) {
     this.backing = backing;
@@ -67,7 +71,7 @@ export class Processes implements ProcessPort {
     this.searches.set(id, { subjects, done });
     const windows = subjects.map((each) => ({ device: this.mountDevice ?? '', ino: deviceWindowIno(each.id) }));
     this.worker ??= this.start();
-    this.worker.postMessage({ id, files: [this.backing, ...windows] } satisfies MapperJob);
+    this.worker.postMessage({ id, since: this.since, files: [this.backing, ...windows] } satisfies MapperJob);
   }
 
   async stop(): Promise<void> {

@@ -5,7 +5,6 @@ import type { Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
 import { changesOfWrite, killPrivileges, MAX_SIZE, stampContents } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
-import { isNonblocking } from './handle.ts';
 
 /** Bytes copied by one request where blocks can not be shared: a longer copy comes back as a short one. */
 const COPY_LIMIT = 16 * 2 ** 20;
@@ -33,7 +32,7 @@ export function copyFileRange(fs: Filesystem, request: Request): void {
   const sharing = !fs.guard.concerns(source.ino) && !fs.guard.concerns(target.ino);
   if (!sharing) {
     const changes = changesOfWrite(fs, target, to, Math.min(length, COPY_LIMIT));
-    if (!fs.guard.admit(request, target, 'copy_file_range', changes, fh, isNonblocking(fh))) return;
+    if (!fs.guard.admit(request, target, 'copy_file_range', changes, fh, false)) return;
   }
   const done = sharing
     ? shareAndCopy(fs, request, source, from, target, to, length)

@@ -28,7 +28,7 @@ export function create(fs: Filesystem, request: Request): void {
 export function replyOpened(fs: Filesystem, request: Request, inode: Inode): void {
   const { start } = request.out;
   const length = writeEntry(fs, request, inode, start);
-  request.ok(length + openHandle(fs, request, inode, request.u32(0), start + length));
+  request.ok(length + openHandle(fs, request, inode, start + length));
 }
 
 /**

@@ -5,7 +5,6 @@ import { FALLOC } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
 import { killPrivileges, MAX_SIZE, stampContents } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
-import { isNonblocking } from './handle.ts';
 
 /** FUSE_FALLOCATE, fallocate(2) as far as the kernel passes it on: mode 0, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. */
 export function fallocate(fs: Filesystem, request: Request): void {
@@ -24,7 +23,7 @@ export function fallocate(fs: Filesystem, request: Request): void {
   const grows = !keepSize && offset + length > inode.size;
   if (fs.guard.concerns(inode.ino)) {
     const row = rowOf(fs, inode, offset, length, kind, grows);
-    if (!fs.guard.admit(request, inode, 'fallocate', [{ row, offset, length }], fh, isNonblocking(fh))) return;
+    if (!fs.guard.admit(request, inode, 'fallocate', [{ row, offset, length }], fh, false)) return;
   }
   const errno = change(fs, inode, offset, length, kind);
   if (errno !== 0) return request.error(errno);

@@ -36,7 +36,9 @@ export class Guard {
 
   /**
    * May the operation do `changes` now? On false the request has been answered, or parked: the caller just returns.
-   * `fh` is the open file the request names, 0 for none.
+   * `fh` is the open file the request names, 0 for none. `nonblocking`: O_NONBLOCK of open(2) and write(2). It does
+   * not count for ftruncate(2) and fallocate(2), as in the kernel's own lease breaking: truncate(1) opens with it and
+   * means to wait.
    */
   admit(
     request: Request,

@@ -24,7 +24,7 @@ export function open(fs: Filesystem, request: Request): void {
     if ((request.u32(4) & OPEN_KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
     stampContents(fs, inode);
   }
-  request.ok(openHandle(fs, request, inode, flags, request.out.start));
+  request.ok(openHandle(fs, request, inode, request.out.start));
 }
 
 /** chattr(1): an immutable file is not written, an append-only one only appended to; open(2) says so with EPERM. */
@@ -41,9 +41,9 @@ function deniedByFlags(inode: Inode, flags: number): number {
  * The kernel keeps cached pages over opens, because nobody but this mount changes the file; a file with leases is
  * opened uncached, because there a holder may store into the blocks at any time and readers have to see it.
  */
-export function openHandle(fs: Filesystem, request: Request, inode: Inode, flags: number, at: number): number {
+export function openHandle(fs: Filesystem, request: Request, inode: Inode, at: number): number {
   fs.inodes.opened(inode);
   const cache = fs.guard.uncached(inode.ino) ? FOPEN.DIRECT_IO : FOPEN.KEEP_CACHE;
-  const fh = fs.handles.open(flags);
+  const fh = fs.handles.open();
   return putOpen(request.out.view, at, fh, cache | FOPEN.NOFLUSH | FOPEN.PARALLEL_DIRECT_WRITES);
 }
