@@ -1,0 +1,387 @@
+/**
+ * A world for the lease engine: a block map, processes and a device small enough to check every block after every step. It does
+ * what the operations' guard does: judge, begin, judge again in the call that resumes, change the map.
+ */
+import type { Access, Actor, Change, GetRequest, GetResult, Granted, Holder, Refused, Waiter } from '../../src/lease/api.ts';
+import type { LeaseEvent } from '../../src/lease/events.ts';
+import { Leases } from '../../src/lease/leases.ts';
+import { MemoryStore } from '../../src/lease/memory-store.ts';
+import type { FenceSubject, LeaseOptions, Mapper, Ports, Run } from '../../src/lease/ports.ts';
+import type { RowName } from '../../src/lease/rows.ts';
+import { VirtualClock } from '../../src/system/clock.ts';
+
+export const BLOCK = 4096;
+
+export interface Block {
+  device: number;
+  unwritten: boolean;
+}
+
+export interface File {
+  ino: number;
+  blocks: Map<number, Block>;
+  /** In blocks. */
+  size: number;
+  gen: number;
+  sealed: number;
+  linked: boolean;
+}
+
+export interface Told {
+  errno: number | undefined;
+}
+
+export interface Ask {
+  result: GetResult | undefined;
+  cancel(errno: number): void;
+}
+
+const ALL: Access = { read: true, write: true, owner: true };
+
+export class World {
+  clock = new VirtualClock();
+  store = new MemoryStore();
+  files = new Map<number, File>();
+  /** Device blocks in use by files or quarantine. */
+  used = new Set<number>();
+  deviceBlocks: number;
+  events: { session: number; event: LeaseEvent }[] = [];
+  dead = new Set<number>();
+  killed: { pid: number; signal: number }[] = [];
+  /** Processes that map the device blocks of a lease. */
+  maps = new Map<number, Set<number>>();
+  closedWindows: number[] = [];
+  reaped: number[] = [];
+  logs: string[] = [];
+  flushes = 0;
+  flushErrno = 0;
+  slowFlush = false;
+  pendingFlushes: (() => void)[] = [];
+  relocateErrno = 0;
+  mapperErrno = 0;
+  windowErrno = 0;
+  epoch = 1;
+  leases: Leases;
+  options: Partial<LeaseOptions>;
+  fenceCommand: Ports['fenceCommand'];
+
+  constructor(options: Partial<LeaseOptions> = {}, deviceBlocks = 256) {
+    this.options = options;
+    this.deviceBlocks = deviceBlocks;
+    this.leases = this.engine();
+    this.leases.recover(this.epoch);
+  }
+
+  private engine(): Leases {
+    const world = this;
+    const ports: Ports = {
+      clock: this.clock,
+      store: this.store,
+      random: (bytes) => Buffer.alloc(bytes, this.store.leaseRows.size + 1),
+      notify: (session, event) => void this.events.push({ session, event: { ...event } }),
+      log: (level, message) => void this.logs.push(`${level}: ${message}`),
+      space: { release: (start, length) => this.release(start, length) },
+      windows: {
+        close: (lease, _ino, _offset, _end, done) => {
+          this.closedWindows.push(lease);
+          done(this.windowErrno);
+        },
+      },
+      processes: {
+        alive: (pid) => !this.dead.has(pid),
+        kill: (pid, _start, signal) => {
+          this.killed.push({ pid, signal });
+          if (signal === 9) this.die(pid, false);
+          return 0;
+        },
+        identify: (tid) => ({ tgid: tid, start: tid * 10, command: `p${tid}` }),
+        mappers: (subjects, done) => done(this.mapperErrno || this.mappers(subjects)),
+      },
+      map: {
+        facts: (ino, offset, end) => this.facts(ino, offset, end),
+        gen: (ino) => this.files.get(ino)?.gen ?? 0,
+        sealed: (ino) => this.files.get(ino)?.sealed ?? 0,
+        setSealed: (ino, value) => {
+          this.file(ino).sealed = value;
+        },
+        extents: (ino, offset, end) => this.extents(ino, offset, end),
+        relocate: (ino, offset, end, done) => done(this.relocateErrno || this.move(ino, offset, end)),
+        flushInvalidate: (_ino, done) => {
+          this.flushes++;
+          if (this.slowFlush) this.pendingFlushes.push(() => done(this.flushErrno));
+          else done(this.flushErrno);
+        },
+        reap: (ino) => {
+          this.reaped.push(ino);
+          const file = this.files.get(ino);
+          if (file && !file.linked) this.destroy(file);
+        },
+      },
+      get fenceCommand() {
+        return world.fenceCommand;
+      },
+    };
+    return new Leases(ports, this.options);
+  }
+
+  // --- the device and the maps ----------------------------------------------------------------------------------
+
+  create(ino: number, blocks: number, unwritten = false): File {
+    const file: File = { ino, blocks: new Map(), size: blocks, gen: 1, sealed: 0, linked: true };
+    this.files.set(ino, file);
+    for (let i = 0; i < blocks; i++) this.fill(file, i, unwritten);
+    return file;
+  }
+
+  file(ino: number): File {
+    const file = this.files.get(ino);
+    if (!file) throw new Error(`no file ${ino}`);
+    return file;
+  }
+
+  private fill(file: File, block: number, unwritten = false): boolean {
+    for (let device = 0; device < this.deviceBlocks; device++) {
+      if (this.used.has(device)) continue;
+      this.used.add(device);
+      file.blocks.set(block, { device, unwritten });
+      return true;
+    }
+    return false;
+  }
+
+  private release(start: number, length: number): void {
+    for (let block = start; block < start + length; block++) {
+      if (!this.used.delete(block)) throw new Error(`block ${block} is freed twice`);
+    }
+  }
+
+  private drop(file: File, block: number): void {
+    const entry = file.blocks.get(block);
+    if (!entry) return;
+    file.blocks.delete(block);
+    if (this.leases.dispose(file.ino, block, entry.device, 1) === 'free') this.release(entry.device, 1);
+  }
+
+  destroy(file: File): void {
+    for (const block of [...file.blocks.keys()]) this.drop(file, block);
+    this.files.delete(file.ino);
+  }
+
+  private facts(ino: number, offset: number, end: number) {
+    const file = this.files.get(ino);
+    if (!file) return undefined;
+    const last = Math.min(file.size, Number.isFinite(end) ? end / BLOCK : file.size);
+    let hole = false;
+    let unwritten = false;
+    for (let block = offset / BLOCK; block < last; block++) {
+      const entry = file.blocks.get(block);
+      if (!entry) hole = true;
+      else if (entry.unwritten) unwritten = true;
+    }
+    return { regular: true, size: file.size * BLOCK, gen: file.gen, hole, shared: false, unwritten, misaligned: false };
+  }
+
+  private extents(ino: number, offset: number, end: number): Run[] {
+    const runs: Run[] = [];
+    for (const [block, entry] of this.files.get(ino)?.blocks ?? []) {
+      if (block * BLOCK >= offset && block * BLOCK < end) runs.push({ start: entry.device, length: 1 });
+    }
+    return runs;
+  }
+
+  private move(ino: number, offset: number, end: number): number {
+    const file = this.files.get(ino);
+    if (!file) return 2;
+    const blocks = [...file.blocks.keys()].filter((block) => block * BLOCK >= offset && block * BLOCK < end);
+    if (this.deviceBlocks - this.used.size < blocks.length) return 28;
+    for (const block of blocks) {
+      const old = file.blocks.get(block) as Block;
+      this.fill(file, block, old.unwritten);
+      if (this.leases.dispose(ino, block, old.device, 1) === 'free') this.release(old.device, 1);
+    }
+    if (blocks.length > 0) file.gen++;
+    return 0;
+  }
+
+  private mappers(subjects: readonly FenceSubject[]): Map<number, Mapper[]> {
+    const found = new Map<number, Mapper[]>();
+    for (const subject of subjects) {
+      const pids = [...(this.maps.get(subject.id) ?? [])].filter((pid) => !this.dead.has(pid));
+      found.set(subject.id, pids.map((pid) => ({ pid, command: `p${pid}` })));
+    }
+    return found;
+  }
+
+  // --- holders --------------------------------------------------------------------------------------------------
+
+  /** Process n with session n and start time 10 n. */
+  holder(n: number, more: Partial<Holder> = {}): Holder {
+    return { session: n, pid: n, tgid: n, start: n * 10, command: `p${n}`, uid: 1000, gid: 1000, privileged: false, ...more };
+  }
+
+  root(n = 99): Holder {
+    return this.holder(n, { privileged: true, uid: 0 });
+  }
+
+  ask(n: number, ino: number, request: Partial<GetRequest> & { kind: GetRequest['kind'] }, holder: Holder = this.holder(n)): Ask {
+    const ask: Ask = { result: undefined, cancel: () => {} };
+    const waiting = this.leases.get({ ino, path: Buffer.from(`/f${ino}`), access: ALL, ...request }, holder, (result) => {
+      if (ask.result) throw new Error('answered twice');
+      ask.result = result;
+    });
+    if (waiting) ask.cancel = (errno) => waiting.cancel(errno);
+    else if (!ask.result) throw new Error('neither answered nor waiting');
+    return ask;
+  }
+
+  /** A lease that must be granted at once. */
+  take(n: number, ino: number, request: Partial<GetRequest> & { kind: GetRequest['kind'] }, holder?: Holder): Granted {
+    const { result } = this.ask(n, ino, request, holder);
+    if (!result?.ok) throw new Error(`not granted: ${JSON.stringify(result)}`);
+    return result;
+  }
+
+  /** As after `map`: the holder knows the device blocks, and maps them. */
+  expose(id: number, n: number): void {
+    this.leases.told(id);
+    this.maps.set(id, new Set([...(this.maps.get(id) ?? []), n]));
+  }
+
+  giveBack(n: number, id: number, seq?: number, more: { offset?: number; length?: number; cascade?: boolean } = {}) {
+    const told: { result: Granted | Refused | any } = { result: undefined };
+    this.leases.return_({ id, seq }, this.holder(n), more, (result) => {
+      told.result = result;
+    });
+    if (told.result?.ok && told.result.state === 'RELEASED') this.maps.delete(id);
+    return told.result;
+  }
+
+  die(n: number, closes = true): void {
+    this.dead.add(n);
+    for (const pids of this.maps.values()) pids.delete(n);
+    if (closes) this.leases.sessionClosed(n);
+  }
+
+  /** kill -9 of the daemon and a new mount: the store and the maps stay, everything else is gone. */
+  crash(adopted = false): void {
+    const clock = new VirtualClock(1_000_000_000 + Math.floor(this.clock.monotonic() / 1000));
+    this.clock = clock;
+    this.leases = this.engine();
+    this.leases.recover(++this.epoch, adopted);
+  }
+
+  // --- operations -----------------------------------------------------------------------------------------------
+
+  actor(n: number, fh = 0): Actor {
+    return { uid: 1000, gid: 1000, pid: n, fh };
+  }
+
+  judge(n: number, ino: number, row: RowName, offset = 0, length = Number.POSITIVE_INFINITY, fh = 0) {
+    return this.leases.judge(ino, [{ row, offset, length }], this.actor(n, fh), row, false);
+  }
+
+  /** An operation as the guard runs it; `change` alters the map. Blocks, not bytes. */
+  operate(n: number, ino: number, changes: Change[], change: () => void, nonblocking = false): Told & { waiter?: Waiter } {
+    const told: Told & { waiter?: Waiter } = { errno: undefined };
+    const actor = this.actor(n);
+    const attempt = (): void => {
+      if (!this.leases.has(ino)) return finish(0);
+      const verdict = this.leases.judge(ino, changes, actor, changes[0].row, nonblocking);
+      if (verdict.go) return finish(0);
+      if (!verdict.wait) return finish(verdict.errno);
+      told.waiter = this.leases.begin(ino, changes, actor, changes[0].row, (errno) => (errno === 0 ? attempt() : finish(errno)), {
+        nonblocking,
+        previous: told.waiter,
+      });
+    };
+    const finish = (errno: number): void => {
+      if (told.errno !== undefined) throw new Error('finished twice');
+      if (errno === 0) {
+        change();
+        const file = this.files.get(ino);
+        if (file) file.gen++;
+      }
+      told.errno = errno;
+    };
+    attempt();
+    return told;
+  }
+
+  shrink(n: number, ino: number, size: number, nonblocking = false) {
+    return this.operate(n, ino, [{ row: 'shrink', offset: size * BLOCK, length: Number.POSITIVE_INFINITY }], () => {
+      const file = this.file(ino);
+      for (const block of [...file.blocks.keys()]) if (block >= size) this.drop(file, block);
+      file.size = Math.min(size, file.size);
+    }, nonblocking);
+  }
+
+  punch(n: number, ino: number, from: number, count: number, nonblocking = false) {
+    return this.operate(n, ino, [{ row: 'punch', offset: from * BLOCK, length: count * BLOCK }], () => {
+      const file = this.file(ino);
+      for (let block = from; block < from + count; block++) this.drop(file, block);
+    }, nonblocking);
+  }
+
+  append(n: number, ino: number, nonblocking = false) {
+    const { size } = this.file(ino);
+    return this.operate(n, ino, [{ row: 'write-append', offset: size * BLOCK, length: BLOCK }], () => {
+      const file = this.file(ino);
+      if (this.fill(file, file.size)) file.size++;
+    }, nonblocking);
+  }
+
+  fallocate(n: number, ino: number, from: number, count: number) {
+    return this.operate(n, ino, [{ row: 'fallocate', offset: from * BLOCK, length: count * BLOCK }], () => {
+      const file = this.file(ino);
+      for (let block = from; block < from + count; block++) {
+        if (!file.blocks.has(block) && block < file.size) this.fill(file, block, true);
+      }
+    });
+  }
+
+  /** Inserts holes: the blocks behind move up. */
+  insert(n: number, ino: number, at: number, count: number) {
+    return this.operate(n, ino, [{ row: 'collapse-insert', offset: at * BLOCK, length: Number.POSITIVE_INFINITY }], () => {
+      const file = this.file(ino);
+      const moved = [...file.blocks].map(([block, entry]) => [block >= at ? block + count : block, entry] as const);
+      file.blocks = new Map(moved);
+      file.size += count;
+    });
+  }
+
+  unlink(n: number, ino: number) {
+    return this.operate(n, ino, [{ row: 'last-unlink', offset: 0, length: Number.POSITIVE_INFINITY }], () => {
+      const file = this.file(ino);
+      file.linked = false;
+      if (!this.leases.holdsInode(ino)) this.destroy(file);
+    });
+  }
+
+  // --- what the tests look at -----------------------------------------------------------------------------------
+
+  eventsOf(session: number, name?: string): LeaseEvent[] {
+    return this.events.filter((e) => e.session === session && (name === undefined || e.event.event === name)).map((e) => e.event);
+  }
+
+  state(id: number): string {
+    return this.leases.find(id)?.state ?? 'gone';
+  }
+
+  quarantined(): number[] {
+    return this.leases.quarantineList().flatMap((row) => Array.from({ length: row.length }, (_, i) => row.deviceBlock + i));
+  }
+
+  /** Blocks add up: every used block is in one file or in quarantine, and in one only (I12). */
+  checkSpace(): void {
+    const owners = new Map<number, string>();
+    const claim = (block: number, owner: string) => {
+      const other = owners.get(block);
+      if (other) throw new Error(`block ${block} belongs to ${other} and ${owner}`);
+      owners.set(block, owner);
+      if (!this.used.has(block)) throw new Error(`block ${block} of ${owner} is free`);
+    };
+    for (const file of this.files.values()) for (const entry of file.blocks.values()) claim(entry.device, `file ${file.ino}`);
+    for (const block of this.quarantined()) claim(block, 'quarantine');
+    if (owners.size !== this.used.size) throw new Error(`${this.used.size - owners.size} blocks are lost`);
+  }
+}
