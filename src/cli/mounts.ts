@@ -116,3 +116,22 @@ export function lockOwner(image: string): number | undefined {
   }
   return undefined;
 }
+
+/** The process that serves a mount: the one that has its image open and locked. Undefined when it can not be seen. */
+export function daemonOf(mount: Mount): number | undefined {
+  const owner = lockOwner(mount.source);
+  if (owner === undefined) return undefined;
+  if (owner > 0) return owner;
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      const fds = readdirSync(`/proc/${pid}/fd`);
+      const links = fds.map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
+      // Others may have the image open as well, or a fuse device: both together only its daemon has.
+      if (links.includes(mount.source) && links.includes('/dev/fuse')) return Number(pid);
+    } catch {
+      // it ended, or is not ours to look at
+    }
+  }
+  return undefined;
+}

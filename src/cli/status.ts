@@ -1,7 +1,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 import type { Command } from './command.ts';
 import { CommandError, EXIT } from './exit.ts';
-import { layoutfsMounts, lockOwner, type Mount, mountAt } from './mounts.ts';
+import { daemonOf, layoutfsMounts, type Mount, mountAt } from './mounts.ts';
 import { bytes, print, printJson } from './output.ts';
 import { controlPath } from './session.ts';
 
@@ -19,7 +19,7 @@ interface Space {
 interface Status {
   dir: string;
   image: string;
-  /** Process of the daemon; null where the lock on the image does not tell it. */
+  /** Process of the daemon; null where it can not be seen. */
   daemon: number | null;
   connection: number;
   options: string;
@@ -53,11 +53,10 @@ export const status: Command = {
 };
 
 async function statusOf(mount: Mount): Promise<Status> {
-  const owner = lockOwner(mount.source);
   const found: Status = {
     dir: mount.dir,
     image: mount.source,
-    daemon: owner === undefined || owner === 0 ? null : owner,
+    daemon: daemonOf(mount) ?? null,
     connection: mount.connection,
     options: mount.options,
     answers: false,

@@ -1,11 +1,12 @@
-import { writeFileSync } from 'node:fs';
+import { readlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MNT } from '../system/constants.ts';
 import { errnoName } from '../system/errno.ts';
 import { umount2 } from '../system/libc.ts';
+import { startTimeOf } from '../system/process.ts';
 import type { Command } from './command.ts';
 import { CommandError, EXIT, exitOfErrno, usageError } from './exit.ts';
-import { lockOwner, type Mount, mountAt, usersOf } from './mounts.ts';
+import { daemonOf, lockOwner, type Mount, mountAt, usersOf } from './mounts.ts';
 import { printJson } from './output.ts';
 import { describeErrno } from './report.ts';
 
@@ -30,9 +31,10 @@ export const umount: Command = {
     if (!(seconds >= 0)) throw usageError(`--wait: "${String(options.wait)}" is not a number of seconds`);
     const mount = mountAt(positionals[0] as string);
     if (options.abort === true) abort(mount);
+    const daemon = daemonOf(mount);
     const result = umount2(mount.dir, options.lazy === true ? MNT.DETACH : 0);
     if (result < 0) throw refusal(mount, -result);
-    if (options.lazy !== true && seconds > 0) await daemonEnd(mount, seconds);
+    if (options.lazy !== true && seconds > 0) await daemonEnd(mount, daemon, seconds);
     if (json) printJson({ ok: true, dir: mount.dir, image: mount.source });
     return EXIT.ok;
   },
@@ -56,20 +58,27 @@ function refusal(mount: Mount, errno: number): CommandError {
   return new CommandError(`${mount.dir}: ${describeErrno(errno)}${why}`, exitOfErrno(name), name);
 }
 
-/** The lock on the image goes with the daemon, last of all. */
-async function daemonEnd(mount: Mount, seconds: number): Promise<void> {
+/** The lock on the image is released when the volume is closed, and then the daemon ends. */
+async function daemonEnd(mount: Mount, daemon: number | undefined, seconds: number): Promise<void> {
   const end = performance.now() + seconds * 1000;
-  for (;;) {
-    const owner = lockOwner(mount.source);
-    if (owner === undefined) return;
+  const start = daemon === undefined ? undefined : startTimeOf(daemon);
+  while (lockOwner(mount.source) !== undefined || runs(daemon, start)) {
     if (performance.now() > end) {
-      const who = owner === 0 ? 'its daemon' : `its daemon (process ${owner})`;
-      throw new CommandError(
-        `${mount.dir} is unmounted, but after ${seconds} s ${who} still has the volume open`,
-        EXIT.timeout,
-        'ETIMEDOUT',
-      );
+      const who = daemon === undefined ? 'its daemon' : `its daemon (process ${daemon})`;
+      const message = `${mount.dir} is unmounted, but after ${seconds} s ${who} has not ended`;
+      throw new CommandError(message, EXIT.timeout, 'ETIMEDOUT');
     }
     await sleep(10);
+  }
+}
+
+/** A zombie, which nobody may ever collect where process 1 is no init, does not run: it has no program any more. */
+function runs(pid: number | undefined, start: number | undefined): boolean {
+  if (pid === undefined || start === undefined || startTimeOf(pid) !== start) return false;
+  try {
+    readlinkSync(`/proc/${pid}/exe`);
+    return true;
+  } catch {
+    return false;
   }
 }

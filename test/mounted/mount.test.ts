@@ -12,6 +12,7 @@ import {
   run,
   until,
 } from '../harness/index.ts';
+import { identify } from '../harness/registry.ts';
 
 let volume: MountedVolume | undefined;
 
@@ -93,7 +94,7 @@ describeMounted('mount and umount', ['setfattr', 'getfattr'], () => {
       await volume.bash('echo kept > file');
       process.kill(volume.daemonPid, signal);
       await until('the mount is gone', 20_000, () => mountLine(volume!.dir) === undefined);
-      await until('the daemon is gone', 20_000, () => !existsSync(`/proc/${volume!.daemonPid}`));
+      await until('the daemon is gone', 20_000, () => identify(volume!.daemonPid) === undefined);
       expect((await volume.layoutfs(['fsck', volume.image])).code).toBe(0);
       await volume.remount();
       expect(await volume.bash('cat file')).toBe('kept\n');
@@ -117,14 +118,15 @@ describeMounted('the commands', [], () => {
         dir,
         image,
         answers: true,
+        daemon: pid,
         leases: 0,
-        space: { size: 2 ** 30 },
+        space: { size: 2 ** 30 - 2 ** 20 },
       });
     } finally {
       const gone = await volume.layoutfs(['umount', dir]);
       expect(gone.code, gone.stderr).toBe(0);
     }
-    expect(existsSync(`/proc/${pid}`)).toBe(false);
+    expect(identify(pid), 'the daemon has ended').toBeUndefined();
     expect((await volume.layoutfs(['fsck', image])).code).toBe(0);
   });
 
@@ -160,7 +162,7 @@ describeMounted('the commands', [], () => {
       'hold',
       data,
       '--',
-      'sh',
+      'bash',
       '-c',
       'echo "$LAYOUTFS_LEASE $LAYOUTFS_EXTENTS"; echo x >> "$LAYOUTFS_PATH"; exit 9',
     ]);
@@ -173,7 +175,7 @@ describeMounted('the commands', [], () => {
     const why = await volume.layoutfs(['why', data, 'shrink', '--json']);
     expect(JSON.parse(why.stdout)).toMatchObject({
       ok: true,
-      answer: 'recall',
+      answer: 'waits',
       blockers: [{ holder: { pid: hold.pid } }],
     });
     await volume.bash('truncate -s 0 data');
