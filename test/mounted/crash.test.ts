@@ -37,7 +37,7 @@ describeMounted('kill -9 of the daemon during writes', [], () => {
       // Changes that nobody fsyncs, at the same time: renames and removals must leave some state that was.
       const churn = volume.start('bash', [
         '-c',
-        `cd "$MNT"; for i in $(seq 100000); do mkdir t$i && mv t$i u$i && rmdir u$i; done`,
+        `cd "$MNT"; set -e; for i in $(seq 100000); do mkdir t$i; mv t$i u$i; rmdir u$i; done`,
       ]);
       while (writers.some(({ said }) => said().length < 1000)) await sleep(20);
       await sleep(100 * round);
