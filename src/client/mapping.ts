@@ -9,8 +9,9 @@ import type { Lease } from './lease.ts';
  * The leased bytes of a file in one piece of memory: through the device window each extent is mapped at its place in one
  * contiguous range of addresses; through the guarded window the file's range is mapped at once.
  *
- * Close it before or right after the lease is returned. The ArrayBuffer is empty from then on. After a revocation an
- * access to a guarded mapping is SIGBUS, which ends a JavaScript process: answer recalls in time.
+ * Close it before or right after the lease is returned. From then on the ArrayBuffer shows memory of this process, all
+ * zeros, so that what still refers to it harms nobody; its addresses are given back when it is collected. After a
+ * revocation an access to a guarded mapping is SIGBUS, which ends a JavaScript process: answer recalls in time.
  */
 export class Mapping {
   /** Of the leased range; its first byte is the lease's offset in the file. */
@@ -24,6 +25,7 @@ export class Mapping {
     this.length = length;
     this.window = window;
     this.buffer = koffi.view(BigInt(address), length) as ArrayBuffer;
+    COLLECTED.register(this.buffer, { address, length });
   }
 
   /**
@@ -65,9 +67,8 @@ export class Mapping {
 
   close(): void {
     if (this.address === 0) return;
-    // Takes the memory away from the ArrayBuffer first: what still refers to it sees an empty one, not a bad address.
-    structuredClone(this.buffer, { transfer: [this.buffer] });
-    munmap(this.address, this.length);
+    const flags = MAP.PRIVATE | MAP.ANONYMOUS | MAP.FIXED;
+    check(mmap(this.address, this.length, PROT.READ | PROT.WRITE, flags, -1, 0), 'mmap');
     this.address = 0;
   }
 
@@ -75,6 +76,11 @@ export class Mapping {
     this.close();
   }
 }
+
+/** Gives the addresses of a mapping back when nothing refers to its ArrayBuffer any more. */
+const COLLECTED = new FinalizationRegistry<{ address: number; length: number }>(({ address, length }) => {
+  munmap(address, length);
+});
 
 interface Piece {
   /** Bytes from the start of the mapping. */

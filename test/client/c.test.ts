@@ -1,0 +1,161 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  IOCTL_EXTENT_STATES,
+  IOCTL_STATES,
+  IOCTLS,
+  type IoctlName,
+  ioctlRequest,
+} from '../../src/control/ioctlStructs.ts';
+import {
+  check,
+  checkout,
+  describeMounted,
+  ended,
+  hasTool,
+  type MountedVolume,
+  mountVolume,
+  until,
+} from '../harness/index.ts';
+
+const client = join(checkout, 'tools/client-c');
+const programs = join(checkout, 'test/client/programs');
+const STRICT = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', `-I${client}`];
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'layoutfs-c-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function build(name: string, ...sources: string[]): Promise<string> {
+  const out = join(folder, name);
+  await check('cc', ['-std=gnu11', ...STRICT, '-o', out, ...sources, '-lpthread']);
+  return out;
+}
+
+describe.skipIf(!hasTool('cc'))('layoutfs.h', () => {
+  it('compiles as C99 and as C++17 without a warning', async () => {
+    const header = join(client, 'layoutfs.h');
+    await check('cc', ['-std=c99', ...STRICT, '-fsyntax-only', '-x', 'c', header]);
+    await check('cc', ['-std=c99', ...STRICT, '-fsyntax-only', join(client, 'layoutfs.c')]);
+    if (hasTool('c++')) await check('c++', ['-std=c++17', ...STRICT, '-fsyntax-only', '-x', 'c++', header]);
+  });
+
+  it('has the structs and numbers of the daemon, byte for byte', async () => {
+    const names = Object.keys(IOCTLS) as IoctlName[];
+    const lines = names.flatMap((name) => {
+      const { name: type, fields, flags } = IOCTLS[name];
+      return [
+        `printf("${name} %zu %lu\\n", sizeof(struct ${type}), (unsigned long)LAYOUT_IOC_${name});`,
+        ...fields.map((f) => `printf("${name}.${f.name} %zu\\n", offsetof(struct ${type}, ${f.name}));`),
+        ...Object.keys(flags).map((flag) => `printf("${name}_${flag} %u\\n", LAYOUT_${name}_${flag});`),
+      ];
+    });
+    const enums = [...IOCTL_EXTENT_STATES, ...IOCTL_STATES].map(
+      (n) => `printf("${n} %d\\n", LAYOUT_${n.toUpperCase()});`,
+    );
+    const source = join(folder, 'structs.c');
+    writeFileSync(
+      source,
+      `#include <stdio.h>\n#include "layoutfs.h"\nint main(void) {\n${lines.concat(enums).join('\n')}\n}\n`,
+    );
+    const stdout = await check(await build('structs', source), []);
+    const expected = names.flatMap((name) => {
+      const { size, fields, flags } = IOCTLS[name];
+      return [
+        `${name} ${size} ${ioctlRequest(name)}`,
+        ...fields.map((f) => `${name}.${f.name} ${f.offset}`),
+        ...Object.entries(flags).map(([flag, bit]) => `${name}_${flag} ${bit}`),
+      ];
+    });
+    const numbers = [...IOCTL_EXTENT_STATES.map((n, i) => `${n} ${i}`), ...IOCTL_STATES.map((n, i) => `${n} ${i}`)];
+    expect(stdout.trim().split('\n')).toEqual([...expected, ...numbers]);
+  });
+});
+
+describeMounted('the C client', ['cc'], () => {
+  let volume: MountedVolume;
+
+  beforeAll(async () => {
+    volume = await mountVolume({ deadline: 120_000 });
+  });
+
+  afterAll(() => volume?.dispose());
+
+  it('speaks ioctl(2) on a data file and on ctl', { timeout: 30_000 }, async () => {
+    const program = await build('ioctl', join(programs, 'ioctl.c'));
+    await volume.bash('truncate -s 1M ioctl');
+    const { stdout, stderr } = await volume.run(program, ['ioctl', '.layout/ctl']);
+    expect(stderr).toBe('');
+    expect(stdout.trim().split('\n')).toEqual([
+      'get-hole ENXIO',
+      'prepare ok',
+      'size=1048576 extents=1 changed=1',
+      'get ok',
+      'state=2 seq=1 token=1',
+      'map ok',
+      'count=1 state=2 length=1048576 flags=0',
+      'commit ok',
+      'status ok',
+      'mine=1 kind=2 state=2 leases=1 deadline=-1 handle=1',
+      'ctl-status ok',
+      'return-stale ESTALE',
+      'return ok',
+      'state=8',
+      'return-again ENOENT',
+      'seal ok',
+      'append ETXTBSY',
+      'unseal ok',
+      'get-bound ok',
+      'status-dup ok',
+      'leases=1',
+      'leases=0',
+      'newer ok',
+      'newer-used E2BIG',
+      'older ok',
+      'lie EINVAL',
+      'unknown ENOTTY',
+    ]);
+  });
+
+  it('keeps a session: threads, fork, a recall callback, a mapping', { timeout: 30_000 }, async () => {
+    const program = await build('session', join(programs, 'session.c'), join(client, 'layoutfs.c'));
+    await volume.bash('head -c 1M /dev/zero > file; sync file');
+    const holder = volume.start(program, [volume.dir]);
+    let out = '';
+    holder.stdout?.on('data', (part: Buffer) => (out += part));
+    const end = ended(holder, 20_000);
+    await until('ready', 20_000, () => out.includes('ready') || holder.exitCode !== null);
+    expect(await volume.bash('dd if=file bs=1 skip=100 count=6 status=none')).toBe('from C');
+    await volume.bash(`python3 -c 'import os; os.truncate("file", 0)'`);
+    expect(await end).toBe(0);
+    expect(out.trim().split('\n')).toEqual([
+      'missing ENOENT 1',
+      ...Array<string>(4).fill('thread 0'),
+      'child 0',
+      'ready',
+      'recall mine=1 breaker=1 deadline=1',
+    ]);
+  });
+
+  it('copies a file through a direct mapping, and through recalls', { timeout: 40_000 }, async () => {
+    const copy = await build('copy', join(client, 'copy.c'), join(client, 'layoutfs.c'));
+    await volume.bash('head -c 200M /dev/urandom > "$ROOT/source"');
+    const copier = volume.start(copy, [join(volume.root, 'source'), volume.dir, 'copied']);
+    let errors = '';
+    copier.stderr?.on('data', (part: Buffer) => (errors += part));
+    const end = ended(copier, 30_000);
+    // An exclusive lease recalls it; broken again and again while it copies.
+    for (let i = 0; i < 200 && copier.exitCode === null && !errors.includes('recalled'); i++) {
+      await volume.run('sh', ['-c', 'echo "break path=/copied" > .layout/ctl']);
+    }
+    expect(await end).toBe(0);
+    expect(errors).toMatch(/^(copy: recalled by process \d+\n)+$/);
+    await volume.bash('cmp "$ROOT/source" copied');
+    expect((await volume.bash('tail -n +2 .layout/leases')).trim()).toBe('');
+  });
+});
