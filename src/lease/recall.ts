@@ -114,7 +114,8 @@ export function armDeadline(core: Core, lease: Lease): void {
   if (!current) return;
   core.stop(current.timer);
   current.timer = core.after(current.deadline - core.now(), () => {
-    if (lease.state !== 'RECALLED') return;
+    // A stop begins no fences: who does not answer is recorded as an orphan (row 27).
+    if (lease.state !== 'RECALLED' || core.stopping) return;
     core.stats.expiries++;
     move(core, lease, 'deadline', { reason: 'deadline' });
   });

@@ -88,9 +88,9 @@ export function hurry(core: Core): void {
 function arm(core: Core): void {
   const { scan } = core;
   scan.timer = core.after(scan.delayMs, () => {
-    scan.timer = undefined;
     scan.delayMs = Math.min(scan.delayMs * 2, core.options.fenceRetryMaximumMs);
+    // Armed before the looks, which watch on: there is one timer, and the last one to be unwatched stops it.
+    arm(core);
     for (const look of [...scan.watched.values()]) look();
-    if (scan.watched.size > 0) arm(core);
   });
 }

@@ -45,6 +45,8 @@ export class World {
   /** Device blocks in use by files or quarantine. */
   used = new Set<number>();
   deviceBlocks: number;
+  /** How often each block was given back: whoever still maps one must see no change of it. */
+  freed = new Map<number, number>();
   events: { session: number; event: LeaseEvent }[] = [];
   dead = new Set<number>();
   killed: { pid: number; signal: number }[] = [];
@@ -152,6 +154,7 @@ export class World {
   private release(start: number, length: number): void {
     for (let block = start; block < start + length; block++) {
       if (!this.used.delete(block)) throw new Error(`block ${block} is freed twice`);
+      this.freed.set(block, (this.freed.get(block) ?? 0) + 1);
     }
   }
 
