@@ -1,9 +1,11 @@
 /*
- * Load generator of the benchmark. One mode a run; prints "<operations> <nanoseconds> <bytes>".
+ * Load generator of the benchmark. One mode a run; prints "<operations> <nanoseconds> <bytes> <ticks>": the last is the
+ * CPU time, in clock ticks, that the process of -p spent meanwhile, its ended threads included.
  *
- *   load MODE PATH [-t threads] [-d milliseconds] [-s bytes] [-n count] [-e file-to-evict]...
+ *   load MODE PATH [-t threads] [-d milliseconds] [-s bytes] [-n count] [-o offset] [-p pid] [-e file-to-evict]...
  *
- * PATH is a directory for the modes that work on names and a file for those that work on data. A mode runs for the
+ * PATH is a directory for the modes that work on names and a file for those that work on data; a mapping of it begins
+ * at the offset. A mode runs for the
  * given time, or until it has been through its data once (the cold ones). Build: cc -O2 -pthread load.c -o load
  */
 #define _GNU_SOURCE
@@ -26,8 +28,8 @@
 
 struct options {
 	const char *mode, *path;
-	int threads, milliseconds;
-	long size, count;
+	int threads, milliseconds, pid;
+	long size, count, offset;
 	const char *evict[8];
 	int evicted;
 } opt = { .threads = 1, .milliseconds = 1000, .size = 64 * MIB, .count = 1000 };
@@ -46,6 +48,7 @@ struct task {
 
 struct mode {
 	const char *name;
+	/* Not measured. */
 	void (*setup)(struct task *);
 	/* Does some operations and adds them to the task; answers 0 when there is nothing more to do. */
 	int (*step)(struct task *);
@@ -353,7 +356,7 @@ static void close_append(struct task *t)
 static void map_file(struct task *t)
 {
 	open_cached(t);
-	t->map = mmap(NULL, t->length, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
+	t->map = mmap(NULL, t->length, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, opt.offset);
 	if (t->map == MAP_FAILED) die("mmap");
 	t->cursor = 0;
 }
@@ -362,6 +365,13 @@ static void map_warm(struct task *t)
 {
 	map_file(t);
 	for (long i = 0; i < t->length; i += PAGE) t->sink += t->map[i];
+}
+
+/* For stores: every page has been written once, so that the first stores do not count its fault. */
+static void map_written(struct task *t)
+{
+	map_file(t);
+	for (long i = 0; i < t->length; i += PAGE) t->map[i] = i;
 }
 
 static void shuffle(struct task *t)
@@ -467,7 +477,7 @@ static const struct mode modes[] = {
 	{ "write-1m-fsync", open_cached, step_write1m_once, finish_fsync },
 	{ "append-fsync", open_append, step_append, close_append },
 	{ "mmap-random", map_warm, step_map_random, unmap },
-	{ "mmap-store", map_warm, step_map_store, unmap },
+	{ "mmap-store", map_written, step_map_store, unmap },
 	{ "mmap-seq", map_warm, step_map_seq, unmap },
 	{ "mmap-random-cold", map_shuffled, step_map_random_once, unmap, 1 },
 	{ "mmap-seq-cold", map_file, step_map_seq_once, unmap, 1 },
@@ -512,19 +522,39 @@ static void make_cold(void)
 	}
 }
 
+static long ticks_of(int pid)
+{
+	char name[64], text[1024];
+	unsigned long user = 0, system = 0;
+	snprintf(name, sizeof name, "/proc/%d/stat", pid);
+	int fd = open(name, O_RDONLY);
+	if (fd < 0) return 0;
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	if (n <= 0) return 0;
+	text[n] = 0;
+	/* Behind the command, which may hold anything: state and ten more fields, then utime and stime (proc(5)). */
+	char *rest = strrchr(text, ')');
+	if (!rest) return 0;
+	sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+	return user + system;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3) {
-		fprintf(stderr, "load MODE PATH [-t threads] [-d ms] [-s bytes] [-n count] [-e file]...\n");
+		fprintf(stderr, "load MODE PATH [-t threads] [-d ms] [-s bytes] [-n count] [-o offset] [-p pid] [-e file]...\n");
 		return 2;
 	}
 	opt.mode = argv[1];
 	opt.path = argv[2];
-	for (int c; (c = getopt(argc - 2, argv + 2, "t:d:s:n:e:")) != -1;) {
+	for (int c; (c = getopt(argc - 2, argv + 2, "t:d:s:n:o:p:e:")) != -1;) {
 		switch (c) {
 		case 't': opt.threads = atoi(optarg); break;
 		case 'd': opt.milliseconds = atoi(optarg); break;
 		case 's': opt.size = atol(optarg); break;
+		case 'o': opt.offset = atol(optarg); break;
+		case 'p': opt.pid = atoi(optarg); break;
 		case 'n': opt.count = atol(optarg); break;
 		case 'e': if (opt.evicted < 8) opt.evict[opt.evicted++] = optarg; break;
 		default: return 2;
@@ -546,17 +576,19 @@ int main(int argc, char **argv)
 	}
 	pthread_barrier_wait(&ready);
 	if (mode->cold) make_cold();
+	long ticks = opt.pid ? ticks_of(opt.pid) : 0;
 	uint64_t start = now();
 	deadline = mode->setup == prepare ? UINT64_MAX : start + opt.milliseconds * 1000000ull;
 	pthread_barrier_wait(&ready);
 	pthread_barrier_wait(&done);
 	uint64_t end = now();
+	if (opt.pid) ticks = ticks_of(opt.pid) - ticks;
 	long operations = 0, bytes = 0;
 	for (int i = 0; i < opt.threads; i++) {
 		operations += tasks[i].operations;
 		bytes += tasks[i].bytes;
 	}
 	for (int i = 0; i < opt.threads; i++) pthread_join(threads[i], NULL);
-	printf("%ld %llu %ld\n", operations, (unsigned long long)(end - start), bytes);
+	printf("%ld %llu %ld %ld\n", operations, (unsigned long long)(end - start), bytes, ticks);
 	return 0;
 }

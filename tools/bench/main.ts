@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.ts';
+import { measureLeases, windows } from './leases.ts';
 import { markdown } from './markdown.ts';
 import { measureRow, type Plan, prepareData } from './measure.ts';
 import type { Peer, PeerMaker } from './peer.ts';
@@ -18,7 +19,7 @@ const PEERS: readonly PeerMaker[] = [layoutfs, onefile, fuse2fs, ntfs3g, ext4, x
 const USAGE = `npm run bench -- [ROW…] [--quick] [--peers NAME,…] [--rounds N] [--dir DIR] [--out DIR]
 
 Measures this filesystem and its peers side by side and writes results.json, results.md and results.svg.
-ROW: only these (${ROWS.map((row) => row.name).join(' ')}).
+ROW: only these (${ROWS.map((row) => row.name).join(' ')} leases).
 --quick  under three minutes: short measurements, no cold rows.   --dir  where the volumes are made; default: temp folder.
 --out    where the results go; default: tools/bench; nothing is written there when only some rows or peers are measured,
          unless --out is given.`;
@@ -45,7 +46,7 @@ async function main(): Promise<number> {
   const rows = ROWS.filter((row) =>
     positionals.length ? positionals.includes(row.name) : !(values.quick && row.slow),
   );
-  if (makers.length === 0 || rows.length === 0 || positionals.some((name) => !ROWS.some((row) => row.name === name))) {
+  if (makers.length === 0 || positionals.some((name) => name !== 'leases' && !ROWS.some((row) => row.name === name))) {
     console.error(USAGE);
     return 2;
   }
@@ -66,7 +67,14 @@ async function main(): Promise<number> {
     };
     const folder = mkdtempSync(join(values.dir ?? tmpdir(), 'layoutfs-bench-'));
     undo.add(() => rmSync(folder, { recursive: true, force: true }));
-    const results = await bench(makers, rows, plan, folder, undo);
+    const results = await bench(
+      makers,
+      rows,
+      plan,
+      folder,
+      undo,
+      positionals.length === 0 || positionals.includes('leases'),
+    );
     const table = markdown(results);
     console.log(table);
     const complete = !wanted && positionals.length === 0;
@@ -89,6 +97,7 @@ async function bench(
   plan: Plan,
   folder: string,
   undo: Undo,
+  leases: boolean,
 ): Promise<Results> {
   const results: Results = {
     date: new Date().toISOString(),
@@ -118,9 +127,20 @@ async function bench(
       results.skipped.push({ name: maker.name, why });
     }
   }
+  const mount = peers.find((peer) => peer.name === layoutfs.name);
+  if (mount && rows.some((row) => row.mode.startsWith('mmap'))) {
+    try {
+      const both = windows(mount, plan.size, undo);
+      peers.push(...both);
+      results.peers.push(...both.map(({ name, about }) => ({ name, about })));
+    } catch (error) {
+      results.skipped.push({ name: 'device window, guarded window', why: (error as Error).message });
+    }
+  }
   for (const [place, row] of rows.entries()) {
     plan.say(`[${place + 1}/${rows.length}] ${row.title}`);
-    const able = peers.filter((peer) => !row.without?.includes(peer.name));
+    const mapped = row.mode.startsWith('mmap');
+    const able = peers.filter((peer) => !row.without?.includes(peer.name) && (mapped || !peer.mappedOnly));
     const samples = await measureRow(row, able, plan);
     results.rows.push({
       name: row.name,
@@ -131,6 +151,7 @@ async function bench(
       samples,
     });
   }
+  if (mount && leases) results.leases = measureLeases(mount, plan);
   return results;
 }
 

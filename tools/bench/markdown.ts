@@ -1,4 +1,5 @@
-import type { MeasuredRow, Results } from './results.ts';
+import type { LeaseFigures, MeasuredRow, Results } from './results.ts';
+import type { Bar } from './rows.ts';
 import { median, ratio, spread } from './statistics.ts';
 
 const OURS = 'layoutfs';
@@ -29,7 +30,9 @@ export function markdown(results: Results): string {
     ),
     '',
   ];
-  const cpu = results.rows.filter((row) => Object.values(row.samples).some((sample) => sample.cpu !== undefined));
+  const cpu = results.rows.filter(
+    (row) => row.unit !== 'ns/op' && Object.values(row.samples).some((sample) => sample.cpu !== undefined),
+  );
   const servers = names.filter((name) => cpu.some((row) => row.samples[name]?.cpu !== undefined));
   if (servers.length > 0) {
     lines.push(
@@ -43,9 +46,8 @@ export function markdown(results: Results): string {
       '',
     );
   }
-  const bars = results.rows.flatMap((row) =>
-    row.bars.map((bar) => barLine(row, bar.peer, bar.ratio)).filter((line) => line !== ''),
-  );
+  if (results.leases) lines.push(...leaseLines(results.leases));
+  const bars = results.rows.flatMap((row) => row.bars.map((bar) => barLine(row, bar)).filter((line) => line !== ''));
   if (bars.length > 0) {
     lines.push(
       '## Against the bars',
@@ -61,6 +63,21 @@ export function markdown(results: Results): string {
   return lines.join('\n');
 }
 
+function leaseLines(leases: LeaseFigures): string[] {
+  const { pairs, toEvent, toEnd, recalls, failed } = leases;
+  if (failed !== undefined) return ['## Leases', '', `Not measured: ${failed}`, ''];
+  return [
+    '## Leases',
+    '',
+    '| | measured | bar |',
+    '|---|---:|---:|',
+    `| \`get\` + \`return\` on one session, durable, pairs/s | ${figure(median(pairs))} (${spread(pairs).toFixed(0)} %) | 2,000 |`,
+    `| conflicting call to event in the holder, ms, p50 / p99 of ${recalls} | ${figure(toEvent.p50)} / ${figure(toEvent.p99)} | p99 1 |`,
+    `| return to completion of the call, ms, p50 / p99 of ${recalls} | ${figure(toEnd.p50)} / ${figure(toEnd.p99)} | p99 1 |`,
+    '',
+  ];
+}
+
 function cell(row: MeasuredRow, name: string): string {
   const sample = row.samples[name];
   if (!sample || sample.failed !== undefined || sample.values.length === 0) return sample?.failed ? 'failed' : '–';
@@ -72,10 +89,10 @@ function cpuCell(row: MeasuredRow, name: string): string {
   return cpu === undefined ? '–' : figure(cpu);
 }
 
-function barLine(row: MeasuredRow, peer: string, bar: number): string {
-  const ours = row.samples[OURS]?.values ?? [];
+function barLine(row: MeasuredRow, { peer, ratio: bar, of = OURS }: Bar): string {
+  const ours = row.samples[of]?.values ?? [];
   const theirs = row.samples[peer]?.values ?? [];
   if (ours.length === 0 || theirs.length === 0) return '';
   const measured = ratio(ours, theirs, row.unit === 'ns/op');
-  return `| ${row.title} | ${peer} | ${bar} x | ${measured.toFixed(2)} x | ${measured >= bar ? 'met' : '**not met**'} |`;
+  return `| ${row.title}${of === OURS ? '' : `, ${of}`} | ${peer} | ${bar} x | ${measured.toFixed(2)} x | ${measured >= bar ? 'met' : '**not met**'} |`;
 }

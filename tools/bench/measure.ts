@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { cpuTime } from './cpu.ts';
 import type { Peer } from './peer.ts';
 import type { Row } from './rows.ts';
 import type { Sample } from './statistics.ts';
@@ -19,7 +18,11 @@ interface Result {
   operations: number;
   nanoseconds: number;
   bytes: number;
+  /** CPU time of the peer's process in clock ticks (USER_HZ, 100 a second). */
+  ticks: number;
 }
+
+const MICROSECONDS_PER_TICK = 10_000;
 
 /** Runs the load generator once. Rejects with its message when it fails or hangs. */
 export async function runLoad(load: string, args: readonly string[], timeout: number): Promise<Result> {
@@ -39,8 +42,8 @@ export async function runLoad(load: string, args: readonly string[], timeout: nu
   });
   clearTimeout(timer);
   if (status !== 0) throw new Error(errors.trim() || `load ${args.join(' ')}: killed after ${timeout} ms`);
-  const [operations, nanoseconds, bytes] = out.trim().split(' ').map(Number);
-  return { operations, nanoseconds, bytes };
+  const [operations, nanoseconds, bytes, ticks] = out.trim().split(' ').map(Number);
+  return { operations, nanoseconds, bytes, ticks };
 }
 
 /** Writes the peer's data file. */
@@ -51,10 +54,10 @@ export async function prepareData(peer: Peer, plan: Plan): Promise<void> {
 /** One row: every peer once a round, in an order that turns, so that each comes after each. */
 export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): Promise<Record<string, Sample>> {
   const samples: Record<string, Sample> = {};
-  const spent: Record<string, { cpu: number; operations: number }> = {};
+  const spent: Record<string, { ticks: number; operations: number }> = {};
   for (const peer of peers) {
     samples[peer.name] = { values: [] };
-    spent[peer.name] = { cpu: 0, operations: 0 };
+    spent[peer.name] = { ticks: 0, operations: 0 };
   }
   for (let round = 0; round < plan.rounds; round++) {
     for (let turn = 0; turn < peers.length; turn++) {
@@ -62,10 +65,9 @@ export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): 
       const sample = samples[peer.name];
       if (sample.failed !== undefined) continue;
       const args = argumentsOf(row, peer, plan);
-      const before = peer.pid ? cpuTime(peer.pid) : 0;
       try {
         const result = await runLoad(plan.load, args, plan.duration + 60_000);
-        if (peer.pid) spent[peer.name].cpu += cpuTime(peer.pid) - before;
+        spent[peer.name].ticks += result.ticks;
         spent[peer.name].operations += result.operations;
         sample.values.push(figureOf(row, result));
       } catch (error) {
@@ -75,8 +77,8 @@ export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): 
     }
   }
   for (const peer of peers) {
-    const { cpu, operations } = spent[peer.name];
-    if (peer.pid && operations > 0) samples[peer.name].cpu = cpu / operations / 1000;
+    const { ticks, operations } = spent[peer.name];
+    if (peer.pid && operations > 0) samples[peer.name].cpu = (ticks * MICROSECONDS_PER_TICK) / operations;
   }
   return samples;
 }
@@ -92,6 +94,8 @@ function argumentsOf(row: Row, peer: Peer, plan: Plan): string[] {
     String(plan.size),
     '-t',
     String(row.threads ?? 1),
+    ...(peer.pid ? ['-p', String(peer.pid)] : []),
+    ...(peer.offset ? ['-o', String(peer.offset)] : []),
     ...peer.below.flatMap((file) => ['-e', file]),
   ];
 }

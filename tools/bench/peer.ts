@@ -9,6 +9,10 @@ export interface Peer {
   readonly dir: string | undefined;
   /** File of the rows on data; made by the load generator's `prepare`, unless `data` is there already. */
   readonly data: string | undefined;
+  /** Where its data begins in `data`, bytes. */
+  readonly offset?: number;
+  /** It can only be mapped: a window of a lease. */
+  readonly mappedOnly?: boolean;
   /** Files that hold the peer's data below it: evicted with it for the cold rows. */
   readonly below: readonly string[];
   /** The process that serves it, where it is one: its CPU time is measured. */

@@ -2,6 +2,17 @@ import { cpus, release, totalmem } from 'node:os';
 import type { Row } from './rows.ts';
 import type { Sample } from './statistics.ts';
 
+/** What only this filesystem has. */
+export interface LeaseFigures {
+  /** `get` + `return` on one session, each durable before its reply; pairs a second, one figure a round. */
+  pairs: number[];
+  /** Milliseconds from a conflicting call to the event in the holder, and from its return to the end of the call. */
+  toEvent: { p50: number; p99: number };
+  toEnd: { p50: number; p99: number };
+  recalls: number;
+  failed?: string;
+}
+
 export interface MeasuredRow {
   name: string;
   title: string;
@@ -22,6 +33,7 @@ export interface Results {
   peers: { name: string; about: string }[];
   skipped: { name: string; why: string }[];
   rows: MeasuredRow[];
+  leases?: LeaseFigures;
 }
 
 export function machine(): Results['machine'] {

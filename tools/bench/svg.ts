@@ -10,6 +10,8 @@ const COLOURS: Record<string, string> = {
   ext4: '#8d99ae',
   xfs: '#bfc5d2',
   bare: '#dfe3ea',
+  'device window': '#2fa36b',
+  'guarded window': '#8fd0b0',
 };
 const LEFT = 330;
 const WIDTH = 960;
