@@ -10,7 +10,8 @@ import { layoutEvent } from './events.ts';
 import type { Parsed } from './grammar/parse.ts';
 import { READ_IN, WRITE_IN } from './handle.ts';
 import { ioctl } from './ioctl.ts';
-import { nodeOf } from './nodes.ts';
+import { KernelNodes } from './kernelNodes.ts';
+import { deviceWindowIno, fixedId, nodeOf } from './nodes.ts';
 import { Opens } from './opens.ts';
 import type { Action, Asker, Outcome } from './outcome.ts';
 import type { ControlPorts, Inode, Pending, Request } from './ports.ts';
@@ -24,6 +25,9 @@ const POLL_SCHEDULE = 1;
 /** fuse_setattr_in.valid: bits that change the size. */
 const SETATTR_SIZE = 8;
 
+/** How long the FORGET of a window that nobody uses may take. */
+const RETIRE_MS = 250;
+
 /**
  * The control layer: requests on nodes of the hidden directory (`handle`), and what the operations on files ask of it.
  * Its lease engine is made with `windows` and `notify` of this object as ports.
@@ -33,12 +37,14 @@ export class Control {
   private readonly ports: ControlPorts;
   private readonly directory: Directory;
   private readonly directs = new Directs();
+  private readonly known: KernelNodes;
   private readonly opens: Opens;
 
   constructor(ports: ControlPorts) {
     this.ports = ports;
     this.windows = new Windows(ports);
-    this.directory = new Directory(ports, new Attributes(ports, this.directs), this.directs);
+    this.known = new KernelNodes(ports.clock);
+    this.directory = new Directory(ports, new Attributes(ports, this.directs), this.directs, this.known);
     this.opens = new Opens(ports, this.windows, this.directs, (asker, request, done) =>
       this.perform(asker, request, done),
     );
@@ -75,6 +81,18 @@ export class Control {
 
   forget(nodeid: number, n: number): void {
     this.directs.forget(nodeid, n);
+    if (this.known.known(nodeid)) this.known.forget(nodeid, n);
+  }
+
+  /**
+   * Does nobody reach the device window of a lease that is over, by descriptor or mapping? Asked of the kernel: its name
+   * is invalidated, and `done(true)` follows the FORGET of its inode; `done(false)` when that does not come.
+   */
+  retireDeviceWindow(lease: number, done: (gone: boolean) => void): void {
+    const node = deviceWindowIno(lease);
+    if (!this.known.known(node)) return done(true);
+    this.ports.notifier.invalEntry(fixedId('device'), Buffer.from(String(lease)));
+    this.known.whenForgotten(node, RETIRE_MS, done);
   }
 
   /** Does a file have windows, so that `changed` has to be told? The fast path of every write. */

@@ -4,6 +4,7 @@ import { E } from '../system/errno.ts';
 import type { Attributes } from './attributes.ts';
 import { isLive } from './deviceWindow.ts';
 import type { Directs } from './directs.ts';
+import type { KernelNodes } from './kernelNodes.ts';
 import { CONTROL_ROOT, FIXED, type FixedName, fixedId, nodeId, nodeOf } from './nodes.ts';
 import type { ControlPorts, Request } from './ports.ts';
 import { visibleTo } from './visibility.ts';
@@ -27,10 +28,12 @@ export class Directory {
   private readonly ports: ControlPorts;
   private readonly attributes: Attributes;
   private readonly directs: Directs;
+  private readonly known: KernelNodes;
   private sessions = 0;
 
-  constructor(ports: ControlPorts, attributes: Attributes, directs: Directs) {
+  constructor(ports: ControlPorts, attributes: Attributes, directs: Directs, known: KernelNodes) {
     this.ports = ports;
+    this.known = known;
     this.attributes = attributes;
     this.directs = directs;
   }
@@ -112,6 +115,7 @@ export class Directory {
     const attributes = nodeid === 0 ? undefined : this.attributes.of(nodeid);
     if (!attributes) return request.error(E.NOENT);
     const { view, start } = request.out;
+    if (nodeOf(nodeid)?.area === 'device') this.known.remember(nodeid);
     request.ok(putEntry(view, start, attributes, NO_TIMEOUTS, this.ports.device.blockSize, nodeid));
   }
 

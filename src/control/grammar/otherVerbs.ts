@@ -12,7 +12,7 @@ export const OTHER_VERBS = {
     example: 'break path=/db/data.ibd',
   }),
   revoke: verb({
-    summary: 'end a lease at once: fence its holder (administrator)',
+    summary: 'recall a lease, an unbreakable one too (administrator)',
     request: { ...lease, reason: f.text('for the audit record') },
     reply: changed,
     example: 'revoke id=7 reason="disk replacement"',
