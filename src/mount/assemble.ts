@@ -64,7 +64,9 @@ export class House {
       touch: (inode) => inodes.touch(inode as Inode),
     });
     const backing = mappedFile(statSync(volume.path));
-    const processes = new Processes(backing, blockSize);
+    const processes = new Processes(backing, blockSize, (lease, done) =>
+      this.control === undefined ? done(true) : this.control.retireDeviceWindow(lease, done),
+    );
     this.processes = processes;
     const map = new LeaseMap({
       volume,

@@ -10,6 +10,8 @@ import type { MapperAnswer, MapperJob } from './mapper-worker.ts';
 
 interface Search {
   readonly subjects: readonly FenceSubject[];
+  /** Leases whose window the kernel still knows. */
+  readonly held: ReadonlySet<number>;
   readonly done: (byLease: Map<number, Mapper[]> | number) => void;
 }
 
@@ -17,11 +19,11 @@ interface Search {
  * What the lease engine asks of processes. Their maps are read by a thread of its own: a process that waits for a page
  * of this very mount may hold the lock that reading its maps needs, and the state thread is who must bring that page.
  *
- * Who still maps a lease's blocks: the processes that map its device window (an inode of its own per lease), and those
- * that map the backing file itself where the holder may still reach. A lease under a fence gets no new opens of its
- * window; the kernel's RELEASE of the last one says that no descriptor is left, not even one on its way through a
- * socket. From then on mappings only spread by fork, which the search follows. The backing file is open to whoever may
- * open it (its mode is 0600): a descriptor of it that is kept unmapped is not seen.
+ * Who still reaches a lease's blocks?
+ * - Through its device window: the kernel knows (control/kernelNodes.ts), free of races with fork and with descriptors
+ *   on their way through a socket. The maps of the processes only tell who it is.
+ * - Through the backing file itself: the processes that map it where the holder may still reach. Mappings spread by
+ *   fork, which the search follows; the file's mode is 0600, and a descriptor of it that is kept unmapped is not seen.
  *
  * A process that even root may not look into (an init of the container, say) makes the answer "not known", unless it
  * is older than this daemon: then it was not started to hold a lease.
@@ -29,6 +31,7 @@ interface Search {
 export class Processes implements ProcessPort {
   private readonly backing: MappedFile;
   private readonly blockSize: number;
+  private readonly retireWindow: (lease: number, done: (gone: boolean) => void) => void;
   /** "major:minor" of the mount. */
   private mountDevice: string | undefined;
   private worker: Worker | undefined;
@@ -36,8 +39,14 @@ export class Processes implements ProcessPort {
   private nextSearch = 1;
   private readonly since = startTimeOf(process.pid) ?? 0;
 
-  constructor(backing: MappedFile, blockSize: number) {
+  /** `retireWindow`: done(true) when nobody reaches the device window of the lease any more. */
+  constructor(
+    backing: MappedFile,
+    blockSize: number,
+    retireWindow: (lease: number, done: (gone: boolean) => void) => void,
+  ) {
     this.backing = backing;
+    this.retireWindow = retireWindow;
     this.blockSize = blockSize;
   }
 
@@ -67,8 +76,21 @@ export class Processes implements ProcessPort {
   }
 
   mappers(subjects: readonly FenceSubject[], done: Search['done']): void {
+    const held = new Set<number>();
+    let left = subjects.length;
+    if (left === 0) return done(new Map());
+    for (const { id } of subjects) {
+      this.retireWindow(id, (gone) => {
+        if (!gone) held.add(id);
+        left -= 1;
+        if (left === 0) this.search(subjects, held, done);
+      });
+    }
+  }
+
+  private search(subjects: readonly FenceSubject[], held: ReadonlySet<number>, done: Search['done']): void {
     const id = this.nextSearch++;
-    this.searches.set(id, { subjects, done });
+    this.searches.set(id, { subjects, held, done });
     const windows = subjects.map((each) => ({ device: this.mountDevice ?? '', ino: deviceWindowIno(each.id) }));
     this.worker ??= this.start();
     this.worker.postMessage({ id, since: this.since, files: [this.backing, ...windows] } satisfies MapperJob);
@@ -104,6 +126,7 @@ export class Processes implements ProcessPort {
         if (m.file === at + 1 || (m.file === 0 && this.reaches(subject, m.offset, m.length))) pids.add(m.pid);
       }
       pids.delete(process.pid);
+      if (pids.size === 0 && search.held.has(subject.id)) pids.add(subject.pid);
       byLease.set(
         subject.id,
         [...pids].map((pid) => ({ pid, command: commandOf(pid) ?? '' })),
