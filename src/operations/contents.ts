@@ -14,8 +14,12 @@ export function killPrivileges(fs: Filesystem, inode: Inode): void {
   if (dropPrivileges(inode, fs.xattrs)) fs.inodes.touchAttributes(inode);
 }
 
-/** Any change of contents ends the file's capabilities, and moves mtime and ctime. */
-export function stampContents(fs: Filesystem, inode: Inode): void {
+/**
+ * What follows any change of contents: the file's capabilities end, mtime and ctime move, and windows of leases on the
+ * file show the new bytes. The range is in bytes, `length` may be Infinity.
+ */
+export function contentsChanged(fs: Filesystem, inode: Inode, offset: number, length: number): void {
+  if (fs.control?.windowed(inode.ino)) fs.control.changed(inode.ino, offset, length);
   if (inode.xattrs !== XATTRS.NONE) dropCapabilities(inode, fs.xattrs);
   fs.inodes.touchChange(inode);
 }

@@ -3,7 +3,7 @@ import { putCopied, putWrite } from '../fuse/replies.ts';
 import type { Request } from '../fuse/request.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
-import { changesOfWrite, killPrivileges, MAX_SIZE, stampContents } from './contents.ts';
+import { changesOfWrite, contentsChanged, killPrivileges, MAX_SIZE } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** Bytes copied by one request where blocks can not be shared: a longer copy comes back as a short one. */
@@ -40,7 +40,7 @@ export function copyFileRange(fs: Filesystem, request: Request): void {
   if (done < 0) return request.error(-done);
   killPrivileges(fs, target);
   fs.inodes.noteAccess(source);
-  stampContents(fs, target);
+  contentsChanged(fs, target, to, done);
   reply(request, done);
 }
 

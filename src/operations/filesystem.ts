@@ -37,12 +37,16 @@ export interface ControlHook {
   lookup(request: Request): void;
   /** Value of a virtual attribute `user.layout.*` of a file; undefined where there is none. */
   xattr(inode: Inode, name: Buffer): Buffer | undefined;
-  /** Takes an ioctl of the lease interface on a file: true when it is one, and then it replies. */
-  ioctl(request: Request, inode: Inode): boolean;
   /** Lease requests by ioctl(2) on a file: whether it was one, and then the hook replies. */
   ioctl(request: Request, inode: Inode): boolean;
+  /** Bytes of a file were changed by an operation on it: windows on it forget their pages. Cheap where there are none. */
+  changed(ino: number, offset: number, length: number): void;
   /** The kernel gives back `n` lookups of a node of the control directory (BATCH_FORGET mixes them with files). */
   forget(nodeid: number, n: number): void;
+  /** Are windows of its leases open on the file, so that `changed` has to be told? */
+  windowed(ino: number): boolean;
+  /** Bytes of the file changed by an operation on the file itself: its windows forget their pages. */
+  changed(ino: number, offset: number, length: number): void;
 }
 
 /** Node ids from here on belong to the control directory; inode numbers are below. */

@@ -4,7 +4,7 @@ import type { Request } from '../fuse/request.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { O } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
-import { killPrivileges, stampContents } from './contents.ts';
+import { contentsChanged, killPrivileges } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
 import { admitSize, setSize } from './truncate.ts';
 
@@ -22,7 +22,7 @@ export function open(fs: Filesystem, request: Request): void {
     const errno = setSize(fs, inode, 0);
     if (errno !== 0) return request.error(errno);
     if ((request.u32(4) & OPEN_KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
-    stampContents(fs, inode);
+    contentsChanged(fs, inode, 0, Number.POSITIVE_INFINITY);
   }
   request.ok(openHandle(fs, request, inode, request.out.start));
 }

@@ -4,6 +4,7 @@ import type { Inode } from '../namespace/inode.ts';
 import { S } from '../namespace/inode.ts';
 import { dropPrivileges, dropPrivilegesOnChown } from '../namespace/privileges.ts';
 import { E } from '../system/errno.ts';
+import { contentsChanged } from './contents.ts';
 import { checkWritable } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 import { isMember } from './permission.ts';
@@ -32,11 +33,12 @@ export function setattr(fs: Filesystem, request: Request): void {
   if ((valid & FATTR.SIZE) !== 0) {
     const fh = (valid & FATTR.FH) === 0 ? 0 : request.u64(AT.FH);
     const size = request.u64(AT.SIZE);
+    const before = inode.size;
     // Waits even where O_NONBLOCK was given to open(2): truncate(1) opens so for the sake of FIFOs, and means no more by it.
     if (!admitSize(fs, request, inode, size, fh, false)) return;
     const errno = setSize(fs, inode, size);
     if (errno !== 0) return request.error(errno);
-    fs.inodes.touchChange(inode);
+    contentsChanged(fs, inode, Math.min(size, before), Number.POSITIVE_INFINITY);
   }
   if ((valid & (FATTR.UID | FATTR.GID)) !== 0) chown(fs, request, inode, valid);
   if ((valid & FATTR.KILL_SUIDGID) !== 0) dropPrivileges(inode, fs.xattrs);

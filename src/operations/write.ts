@@ -3,7 +3,7 @@ import { putWrite } from '../fuse/replies.ts';
 import type { Request } from '../fuse/request.ts';
 import { O } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
-import { changesOfWrite, killPrivileges, MAX_SIZE, replyWhenDurable, stampContents } from './contents.ts';
+import { changesOfWrite, contentsChanged, killPrivileges, MAX_SIZE, replyWhenDurable } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** Bytes of fuse_write_in; the data follows. */
@@ -34,8 +34,9 @@ export function write(fs: Filesystem, request: Request): void {
   const done = fs.blockmap.write(inode, offset, size, request.address + request.body + HEAD);
   if (done < 0) return request.error(-done);
   if (offset + done > inode.size) inode.size = offset + done;
+  fs.control?.changed(inode.ino, offset, done);
   if ((writeFlags & WRITE.KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
-  stampContents(fs, inode);
+  contentsChanged(fs, inode, offset, done);
   if ((flags & O.DSYNC) !== 0 || fs.options.sync) {
     return replyWhenDurable(fs, request, (late) => putWrite(late.out.view, late.out.start, done));
   }

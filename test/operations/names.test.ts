@@ -230,6 +230,8 @@ describe('the control directory', () => {
       xattr: () => undefined,
       ioctl: () => false,
       forget: () => {},
+      windowed: () => false,
+      changed: () => {},
     };
     expect(k.lookup(1, '.layout')).toBe('ENOMSG');
     expect(k.lookup(inoOf(k.mkdir(1, 'd')), '.layout')).toMatchObject({ nodeid: 0 });
