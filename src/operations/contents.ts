@@ -19,7 +19,7 @@ export function killPrivileges(fs: Filesystem, inode: Inode): void {
  * file show the new bytes. The range is in bytes, `length` may be Infinity.
  */
 export function contentsChanged(fs: Filesystem, inode: Inode, offset: number, length: number): void {
-  if (fs.control?.windowed(inode.ino)) fs.control.changed(inode.ino, offset, length);
+  fs.control?.changed(inode.ino, offset, length);
   if (inode.xattrs !== XATTRS.NONE) dropCapabilities(inode, fs.xattrs);
   fs.inodes.touchChange(inode);
 }

@@ -28,7 +28,6 @@ export function fallocate(fs: Filesystem, request: Request): void {
   const errno = change(fs, inode, offset, length, kind);
   if (errno !== 0) return request.error(errno);
   if (grows) inode.size = offset + length;
-  if (kind !== 0) fs.control?.changed(inode.ino, offset, length);
   killPrivileges(fs, inode);
   contentsChanged(fs, inode, offset, length);
   request.ok();

@@ -39,13 +39,9 @@ export interface ControlHook {
   xattr(inode: Inode, name: Buffer): Buffer | undefined;
   /** Lease requests by ioctl(2) on a file: whether it was one, and then the hook replies. */
   ioctl(request: Request, inode: Inode): boolean;
-  /** Bytes of a file were changed by an operation on it: windows on it forget their pages. Cheap where there are none. */
-  changed(ino: number, offset: number, length: number): void;
   /** The kernel gives back `n` lookups of a node of the control directory (BATCH_FORGET mixes them with files). */
   forget(nodeid: number, n: number): void;
-  /** Are windows of its leases open on the file, so that `changed` has to be told? */
-  windowed(ino: number): boolean;
-  /** Bytes of the file changed by an operation on the file itself: its windows forget their pages. */
+  /** Bytes of the file changed by an operation on the file itself: its windows, if any, forget their pages. */
   changed(ino: number, offset: number, length: number): void;
 }
 

@@ -34,7 +34,6 @@ export function write(fs: Filesystem, request: Request): void {
   const done = fs.blockmap.write(inode, offset, size, request.address + request.body + HEAD);
   if (done < 0) return request.error(-done);
   if (offset + done > inode.size) inode.size = offset + done;
-  fs.control?.changed(inode.ino, offset, done);
   if ((writeFlags & WRITE.KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
   contentsChanged(fs, inode, offset, done);
   if ((flags & O.DSYNC) !== 0 || fs.options.sync) {

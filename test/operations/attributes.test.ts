@@ -291,7 +291,6 @@ describe('extended attributes', () => {
       xattr: (_inode, name) => (name.toString() === 'user.layout.sealed' ? Buffer.from('no') : undefined),
       ioctl: () => false,
       forget: () => {},
-      windowed: () => false,
       changed: () => {},
     };
     expect(k.getxattr(f, 'user.layout.sealed').toString()).toBe('no');

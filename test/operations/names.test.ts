@@ -230,7 +230,6 @@ describe('the control directory', () => {
       xattr: () => undefined,
       ioctl: () => false,
       forget: () => {},
-      windowed: () => false,
       changed: () => {},
     };
     expect(k.lookup(1, '.layout')).toBe('ENOMSG');
