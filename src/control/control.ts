@@ -95,7 +95,7 @@ export class Control {
     this.known.whenForgotten(node, RETIRE_MS, done);
   }
 
-  /** Does a file have windows, so that `changed` has to be told? The fast path of every write. */
+  /** Are windows of its leases open on the file, so that `changed` has to be told? The fast path of every write. */
   windowed(ino: number): boolean {
     return this.windows.coherence.has(ino);
   }

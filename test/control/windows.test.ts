@@ -99,6 +99,9 @@ print('committed', os.pread(before, 4, 0), mapped_before[0:4], mg[0:4])
 os.pwrite(g, b'gua2', 0)
 time.sleep(0.1)
 print('window write', md[0:4], os.pread(during, 4, 0), mapped_before[0:4], mg[0:4])
+os.pwrite(during, b'fil5', 0)
+time.sleep(0.1)
+print('file write', md[0:4], os.pread(g, 4, 0), mg[0:4])
 mg[0:4] = b'map3'
 assert ask(s, f'commit id={l} range=0-4k').startswith('ok')
 print('window mapping', md[0:4], os.pread(during, 4, 0), os.pread(before, 4, 0), mapped_before[0:4])
@@ -110,6 +113,7 @@ print('returned', os.pread(before, 4, 0), mapped_before[0:4], read('file', 4))
       "device mapping b'dev1' b'dev1'",
       "committed b'dev1' b'dev1' b'dev1'",
       "window write b'gua2' b'gua2' b'gua2' b'gua2'",
+      "file write b'fil5' b'fil5' b'fil5'",
       "window mapping b'map3' b'map3' b'map3' b'map3'",
       "returned b'ret4' b'ret4' b'ret4'",
     ]);
