@@ -1,11 +1,22 @@
 import type { Clock } from '../system/clock.ts';
 import { InodeCache } from './cache.ts';
 import { FIRST_COOKIE, FLAG, Inode, S, XATTRS } from './inode.ts';
-import { Lookups } from './lookups.ts';
+import { Lookups, type TableMemory } from './lookups.ts';
 import { InodeRows } from './rows.ts';
 import type { Mutation, Query, Store } from './store.ts';
 import type { AtimePolicy } from './times.ts';
 import { Times } from './times.ts';
+
+/** Counts that a supervisor keeps over the death of the daemon, and what the operation under way did to them. */
+export interface SharedCounts {
+  lookups: TableMemory;
+  opens: TableMemory;
+  tally: {
+    looked(ino: number): void;
+    opened(ino: number): void;
+    closing(unique: number, ino: number): void;
+  };
+}
 
 export interface InodesOptions {
   clock: Clock;
@@ -14,6 +25,8 @@ export interface InodesOptions {
   /** Most inodes of the volume; 0 for no limit. */
   maxInodes?: number;
   atime?: AtimePolicy;
+  /** Without: the counts end with the process. */
+  shared?: SharedCounts;
 }
 
 const DEFAULT_CAPACITY = 65_536;
@@ -28,7 +41,7 @@ const DEFAULT_CAPACITY = 65_536;
  */
 export class Inodes {
   readonly times: Times;
-  readonly lookups = new Lookups();
+  readonly lookups: Lookups;
   readonly maxInodes: number;
   /** Frees the blocks of a file that goes away. The assembly sets it to `BlockMap.removeAll`. */
   freeBlocks: (inode: Inode) => void = () => {};
@@ -39,6 +52,9 @@ export class Inodes {
   private readonly rows: InodeRows;
   private readonly commits: Store['commits'];
   private readonly atime: AtimePolicy;
+  private readonly shared: SharedCounts | undefined;
+  /** Handles that the kernel has of each inode, where they have to outlive this process. */
+  private readonly openTable: Lookups | undefined;
   /** Inodes that are dirty or lazy; may hold reaped ones, which are neither. */
   private unwritten: Inode[] = [];
   /** Inodes changed by the operation that runs now. */
@@ -61,6 +77,9 @@ export class Inodes {
     this.times = new Times(options.clock);
     this.atime = options.atime ?? 'relatime';
     this.maxInodes = options.maxInodes ?? 0;
+    this.shared = options.shared;
+    this.lookups = new Lookups(options.shared?.lookups);
+    this.openTable = options.shared && new Lookups(options.shared.opens);
     this.cache = new InodeCache(options.capacity ?? DEFAULT_CAPACITY);
     this.rows = new InodeRows(store);
     this.commits = store.commits;
@@ -96,7 +115,9 @@ export class Inodes {
     const cached = this.cache.get(ino);
     if (cached !== undefined) return cached;
     const inode = this.rows.read(ino);
-    if (inode !== undefined) this.cache.add(inode);
+    if (inode === undefined) return undefined;
+    if (this.openTable !== undefined) this.restoreOpens(inode);
+    this.cache.add(inode);
     return inode;
   }
 
@@ -155,6 +176,7 @@ export class Inodes {
   /** The kernel was told of the inode `n` times. */
   remember(ino: number, n = 1): void {
     this.lookups.add(ino, n);
+    this.shared?.tally.looked(ino);
   }
 
   /** The kernel gives `n` of them back; the last may end a file without names. */
@@ -170,9 +192,45 @@ export class Inodes {
   }
 
   closed(inode: Inode): void {
-    // A RELEASE of a handle that an earlier daemon gave out was not counted by this one.
     if (inode.opens > 0) inode.opens--;
     if (inode.opens === 0 && inode.nlink === 0) this.reap(inode);
+  }
+
+  /** As `opened`, of a handle that the kernel gets with the reply under way. */
+  handleOpened(inode: Inode): void {
+    this.opened(inode);
+    if (this.openTable === undefined) return;
+    this.openTable.add(inode.ino);
+    this.shared?.tally.opened(inode.ino);
+  }
+
+  /** As `closed`, by the RELEASE `unique` of the kernel. */
+  handleClosed(inode: Inode, unique: number): void {
+    if (this.openTable !== undefined) {
+      this.shared?.tally.closing(unique, inode.ino);
+      this.openTable.subtract(inode.ino, 1);
+    }
+    this.closed(inode);
+  }
+
+  /** Corrects what a daemon that died had counted for a reply that did not get out. */
+  countLookup(ino: number, by: number): void {
+    if (by > 0) this.lookups.add(ino, by);
+    else this.lookups.subtract(ino, -by);
+  }
+
+  countOpen(ino: number, by: number): void {
+    if (by > 0) this.openTable?.add(ino, by);
+    else this.openTable?.subtract(ino, -by);
+    const inode = this.cache.get(ino);
+    if (inode !== undefined) inode.opens = Math.max(0, inode.opens + by);
+  }
+
+  /** Handles that an earlier daemon gave out go on. */
+  private restoreOpens(inode: Inode): void {
+    inode.opens = this.openTable?.count(inode.ino) ?? 0;
+    // Whether a name may be given to it the kernel knows by itself (I_LINKABLE).
+    if (inode.nlink === 0) inode.linkable = true;
   }
 
   /** A file lost a name (a directory its only one); the caller has stamped the times. Without names it is an orphan. */
@@ -228,8 +286,8 @@ export class Inodes {
   }
 
   /**
-   * Recovery at mount: removes the files that had no name when the last daemon ended, except those that `holdReap`
-   * keeps. Answers how many went. A daemon that takes over a live mount must not call it: the kernel still holds them.
+   * Recovery at mount: removes the files that had no name when the last daemon ended, except those that are still open
+   * or known to the kernel (a daemon took over a live mount), or that `holdReap` keeps. Answers how many went.
    */
   recover(): number {
     let gone = 0;

@@ -4,13 +4,15 @@
  * are below those of the control directory (control/handle.ts).
  */
 export class Handles {
-  private next: number;
+  private readonly next: Float64Array;
 
-  constructor(epoch: number) {
-    this.next = (epoch % 2 ** 15) * 2 ** 33 + 1;
+  /** `next`: where the next number is kept, so that a daemon that takes the mount over goes on counting; 0 at first. */
+  constructor(epoch: number, next: Float64Array = new Float64Array(1)) {
+    this.next = next;
+    if (next[0] === 0) next[0] = (epoch % 2 ** 15) * 2 ** 33 + 1;
   }
 
   open(): number {
-    return this.next++;
+    return this.next[0]++;
   }
 }

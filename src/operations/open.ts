@@ -42,7 +42,7 @@ function deniedByFlags(inode: Inode, flags: number): number {
  * opened uncached, because there a holder may store into the blocks at any time and readers have to see it.
  */
 export function openHandle(fs: Filesystem, request: Request, inode: Inode, at: number): number {
-  fs.inodes.opened(inode);
+  fs.inodes.handleOpened(inode);
   const cache = fs.guard.uncached(inode.ino) ? FOPEN.DIRECT_IO : FOPEN.KEEP_CACHE;
   const fh = fs.handles.open();
   return putOpen(request.out.view, at, fh, cache | FOPEN.NOFLUSH | FOPEN.PARALLEL_DIRECT_WRITES);

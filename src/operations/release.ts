@@ -8,7 +8,7 @@ export function release(fs: Filesystem, request: Request): void {
   if (inode !== undefined) {
     fs.blockmap.settle(inode.ino);
     fs.leases.fileClosed(fh);
-    fs.inodes.closed(inode);
+    fs.inodes.handleClosed(inode, request.unique);
   }
   request.ok();
 }

@@ -76,6 +76,7 @@ const cSocketpair = bind<(domain: number, type: number, protocol: number, addr: 
 );
 const cPipe2 = bind<(addr: number, flags: number) => number>('pipe2', 'int', [P, 'int']);
 const cEventfd = bind<(initial: number, flags: number) => number>('eventfd', 'int', ['uint32_t', 'int']);
+const cMemfd = bind<(name: string, flags: number) => number>('memfd_create', 'int', ['str', 'unsigned int']);
 const cSendmsg = bind<(fd: number, addr: number, flags: number) => number>('sendmsg', L, ['int', P, 'int']);
 const cRecvmsg = bind<(fd: number, addr: number, flags: number) => number>('recvmsg', L, ['int', P, 'int']);
 const cClockGettime = bind<(id: number, addr: number) => number>('clock_gettime', 'int', ['int', P]);
@@ -373,4 +374,10 @@ export function clockRealtime(out: Timespec): void {
   cClockGettime(0, timespecAt);
   out.seconds = timespec[1] * 4294967296 + (timespec[0] >>> 0);
   out.nanoseconds = timespec[2];
+}
+
+/** memfd_create(2): an anonymous file in memory, close-on-exec; lives as long as somebody has it open. */
+export function memfdCreate(name: string): number {
+  const r = cMemfd(name, 1);
+  return r < 0 ? -errno() : r;
 }
