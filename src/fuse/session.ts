@@ -39,21 +39,21 @@
  * ## The loop
  *
  * Idle, it awaits poll(2) on a thread of the pool, so that timers, signals and sockets of this process work as ever.
- * Woken, it reads, handles and replies synchronously until nothing came for SPIN_MS, or until SLICE_MS are over; then
- * the event loop has a turn. While `eventsExpected` says that something else is about to happen (a sync under way), it
- * waits asynchronously at once, since a synchronous poll would keep that event waiting.
+ * Woken, it reads, handles and replies synchronously until nothing came for a millisecond (Intake), or until SLICE_MS
+ * are over; then the event loop has a turn. While `eventsExpected` says that something else is about to happen (a sync
+ * under way), it waits asynchronously at once, since a synchronous wait would keep that event waiting.
  */
 import { POLL } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
-import { addressOf, close, eventfd, ioctlPtr, poll1, pollManyAsync, read, write } from '../system/libc.ts';
+import { addressOf, close, eventfd, ioctlPtr, pollManyAsync, write } from '../system/libc.ts';
 import { aligned, HEADER, replyArea } from './buffers.ts';
 import { OPERATIONS, operationName } from './catalogue.ts';
 import { ConnectionInfo, negotiate, PAGE, payloadLimit, type SavedInfo, type Wanted } from './init.ts';
+import { Intake } from './intake.ts';
 import { Interrupts } from './interrupts.ts';
 import { Notifier } from './notifier.ts';
 import { DEV_IOC, OP } from './protocol.ts';
 import { Answer, type ReplyArea, Request, type RequestOwner } from './request.ts';
-import { Spin } from './spin.ts';
 import { encode } from './structs.ts';
 import { traceReply, traceRequest } from './trace.ts';
 import { isWhole, type Shape, shapes } from './validate.ts';
@@ -81,10 +81,10 @@ export interface SessionOptions {
   report?: (message: string, error?: unknown) => void;
 }
 
-/** How long nothing must come before the loop goes to sleep. */
-const SPIN_MS = 1;
 /** How long requests are served before the event loop has a turn. */
 const SLICE_MS = 5;
+/** Requests between two looks at the clock; a power of two. */
+const CLOCK_EVERY = 8;
 
 const IN_HEADER = 40;
 const WRITE_PAYLOAD = 80;
@@ -100,21 +100,20 @@ export class Session implements RequestOwner {
   /** Called when the requests that were waiting are done, before going idle, and at least every SLICE_MS. */
   afterBatch: (() => void) | undefined;
   /**
-   * Called right before a reply goes to the kernel, with its bytes (header and payload; good only during the call): the
-   * last moment at which what the operation did can be made safe against the death of this process.
+   * Called right before a reply goes to the kernel: the last moment at which what the operation did can be made safe
+   * against the death of this process. `length` is that of header and payload, to be had by `replyBytes`.
    */
-  beforeReply: ((request: Request, reply: Uint8Array) => void) | undefined;
+  beforeReply: ((request: Request, length: number) => void) | undefined;
   /** Whether an event of the event loop is awaited right now (a sync's completion), which then should not wait. */
   eventsExpected: (() => boolean) | undefined;
   private readonly fd: number;
   private readonly handlers: readonly (Handler | undefined)[];
   private readonly options: SessionOptions;
   private readonly request: Request;
-  private readonly requestSize: number;
   private readonly replyAddress: number;
   private readonly parkedRequests = new Map<number, Request>();
   private readonly interrupts = new Interrupts();
-  private readonly spin = new Spin();
+  private readonly intake: Intake;
   private readonly wake: number;
   private readonly reported = new Set<string>();
   private agreed: ConnectionInfo | undefined;
@@ -129,8 +128,8 @@ export class Session implements RequestOwner {
     const payload = Math.max(payloadLimit(options.negotiate), options.saved?.maxWrite ?? 0, 32 * PAGE);
     this.out = replyArea(payload + PAGE);
     this.replyAddress = this.out.address - HEADER;
-    this.requestSize = payload + PAGE;
-    this.request = new Request(this, aligned(this.requestSize, WRITE_PAYLOAD));
+    this.request = new Request(this, aligned(payload + PAGE, WRITE_PAYLOAD));
+    this.intake = new Intake(options.fd, this.request.address, payload + PAGE);
     this.agreed = options.saved && new ConnectionInfo(options.saved);
     this.shapes = shapes(OPERATIONS, this.agreed?.has('SETXATTR_EXT') ?? true);
     this.wake = eventfd();
@@ -161,12 +160,14 @@ export class Session implements RequestOwner {
         if (state === BUSY) {
           await new Promise<void>((resolve) => setImmediate(resolve));
         } else {
+          this.intake.rest();
           set.writeInt32LE(POLL.IN, 4);
           set.writeInt32LE(POLL.IN, 12);
           await pollManyAsync(at, 2, -1);
         }
       }
     } finally {
+      this.intake.close();
       close(this.wake);
       await this.notifier.stop();
     }
@@ -233,9 +234,8 @@ export class Session implements RequestOwner {
 
   /** Runs `beforeReply`; false when it threw, and so the caller must not hear that all is well. */
   private prepared(request: Request, length: number): boolean {
-    const header = this.out.start - HEADER;
     try {
-      this.beforeReply?.(request, this.out.bytes.subarray(header, header + length));
+      this.beforeReply?.(request, length);
       return true;
     } catch (error) {
       this.report(
@@ -250,38 +250,27 @@ export class Session implements RequestOwner {
     this.parkedRequests.set(request.unique, request);
   }
 
+  /** For `beforeReply`: the reply's header and payload, good only during the call. */
+  replyBytes(length: number): Buffer {
+    const header = this.out.start - HEADER;
+    return this.out.bytes.subarray(header, header + length);
+  }
+
   private unpark(request: Request): void {
     if (this.parkedRequests.get(request.unique) === request) this.parkedRequests.delete(request.unique);
   }
 
   private serve(): number {
     const until = performance.now() + SLICE_MS;
-    while (!this.end) {
-      let n = read(this.fd, this.request.address, this.requestSize);
-      if (n === -E.AGAIN) {
-        if (this.notifier.pending > 0 || this.eventsExpected?.()) return IDLE;
-        n = this.lookAgain();
-      }
+    for (let turn = 1; !this.end; turn++) {
+      const n = this.intake.next(this.notifier.pending === 0 && !this.eventsExpected?.());
       if (n > 0) {
         this.receive(n);
-        if (performance.now() >= until) return BUSY;
-      } else if (n === -E.AGAIN) {
-        const events = poll1(this.fd, POLL.IN, SPIN_MS);
-        if (events === 0) return IDLE;
-        if (events < 0) return BUSY; // a signal: its handler runs in the event loop
-      } else this.readFailed(n);
+        if ((turn & (CLOCK_EVERY - 1)) === 0 && performance.now() >= until) return BUSY;
+      } else if (n === -E.AGAIN) return IDLE;
+      else this.readFailed(n);
     }
     return IDLE;
-  }
-
-  /** Reads until something comes, for a few microseconds and only where that has paid: see Spin. */
-  private lookAgain(): number {
-    let left = this.spin.looks();
-    if (left === 0) return -E.AGAIN;
-    let n = -E.AGAIN as number;
-    while (left-- > 0 && n === -E.AGAIN) n = read(this.fd, this.request.address, this.requestSize);
-    this.spin.learn(n !== -E.AGAIN);
-    return n;
   }
 
   private readFailed(n: number): void {

@@ -180,7 +180,10 @@ export class House {
       commits.settle();
     };
     session.eventsExpected = () => commits.busy;
-    session.beforeReply = (request, reply) => commits.operationEnd(request.unique, request.uniqueHigh, reply);
+    session.beforeReply = (request, length) => {
+      if (!commits.changing) return;
+      commits.operationEnd(request.unique, request.uniqueHigh, session.replyBytes(length));
+    };
   }
 
   /** INIT was answered: the mount works. */

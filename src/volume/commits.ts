@@ -17,6 +17,12 @@ export interface CommitOptions {
   dataInterval: number;
 }
 
+/** Keeps replies over the death of the daemon where the redo log can not (mount/handover.ts). */
+export interface PromisedReplies {
+  /** The reply of an operation that transaction `sequence` holds; false where there is no room. */
+  put(unique: number, uniqueHigh: number, reply: Uint8Array, sequence: number): boolean;
+}
+
 /** A device with more than this to carry is never synced on the state thread. Bytes. */
 const INLINE_BYTES = 1024 * 1024;
 /** Nor while syncs have lately taken longer than this, ms (moving average). */
@@ -46,6 +52,8 @@ export class Commits {
   failure: unknown;
   /** Set by the volume, which needs this object to build it. */
   checkpoints: Checkpoints | undefined;
+  /** Set where a supervisor restarts a daemon that dies. */
+  promised: PromisedReplies | undefined;
   /** Makes extents of state 2 in file blocks [from, to) written; the block map replaces it. */
   convert: (ino: number, from: number, to: number) => void;
   /** Counters for .layout/stats. */
@@ -164,14 +172,19 @@ export class Commits {
     this.failures.push(fn);
   }
 
+  /** Whether something changed since the last `operationEnd`, which does nothing otherwise. */
+  get changing(): boolean {
+    return this.changed || this.database.redo?.pending === true;
+  }
+
   /**
    * Called right before any reply is sent. Puts the operation into the redo log, so that a SIGKILL of the daemon
    * does not lose it once it is answered; where `reply` is given, a repetition of the request (bit 63 of unique) can
    * be answered from the log. Without this call the log stays empty and only commits survive.
    */
   operationEnd(unique = 0, uniqueHigh = 0, reply?: Uint8Array): void {
+    if (!this.changing) return;
     const { redo } = this.database;
-    if (!this.changed && !redo?.pending) return;
     this.changed = false;
     if (this.orderedOpen) this.resolveOrdered();
     if (!redo || this.failed !== 0 || !this.database.inTransaction) return;
@@ -180,7 +193,20 @@ export class Commits {
     if (reply !== undefined) redo.answer(unique, uniqueHigh, reply);
     if (redo.seal()) return;
     this.counts.early++;
+    // The reply is out only after this COMMIT, with which the log begins anew.
+    if (reply !== undefined) this.promised?.put(unique, uniqueHigh, reply, this.sequence);
     this.commitOpen();
+  }
+
+  /**
+   * As `operationEnd`, of an operation that is done and whose reply is known, but has to wait for the disk. False: it
+   * can not be kept for a daemon that takes over, and so should not wait (`commitNow`).
+   */
+  promise(unique: number, uniqueHigh: number, reply: Uint8Array): boolean {
+    if (this.promised === undefined) return true;
+    const { sequence } = this;
+    this.operationEnd(unique, uniqueHigh, reply);
+    return this.promised.put(unique, uniqueHigh, reply, sequence);
   }
 
   /** `fn(errno)` runs on the state thread, never from within this call, once all done so far, data and metadata, is durable. */

@@ -246,7 +246,8 @@ test('what precedes a reply sees its bytes, and can turn it into EIO', async () 
       r.ok(6);
     },
   });
-  w.session.beforeReply = (r, reply) => {
+  w.session.beforeReply = (r, length) => {
+    const reply = w.session.replyBytes(length);
     seen.push(`${r.opcode} ${reply.length} ${Buffer.from(reply.subarray(16))}`);
     if (seen.length === 2) throw new Error('log full');
   };
