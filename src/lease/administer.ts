@@ -10,10 +10,22 @@ import { isLive } from './states.ts';
 import { move } from './transitions.ts';
 
 function demandBy(by: Holder, reason: string, offset: number, end: number): Demand {
-  return { reason, offset, end, breaker: { pid: by.pid, command: by.command, operation: reason }, cause: 'administrator' };
+  return {
+    reason,
+    offset,
+    end,
+    breaker: { pid: by.pid, command: by.command, operation: reason },
+    cause: 'administrator',
+  };
 }
 
-export function breakFile(core: Core, ino: number, range: { offset?: number; length?: number }, access: Access, by: Holder): { ok: true; recalled: number } | Refused {
+export function breakFile(
+  core: Core,
+  ino: number,
+  range: { offset?: number; length?: number },
+  access: Access,
+  by: Holder,
+): { ok: true; recalled: number } | Refused {
   if (!access.write && !by.privileged) return core.refuse(noAccess('break needs write permission on the file'));
   const offset = range.offset ?? 0;
   const end = offset + (range.length ?? Number.POSITIVE_INFINITY);

@@ -271,7 +271,14 @@ export interface LeaseEngine {
    * `resume(errno)` = give up. Non-blocking: starts the recalls and calls `resume(EAGAIN)`. In both cases resume may run before
    * begin returns. `previous` carries the patience and the place of an earlier wait of the same request.
    */
-  begin(ino: number, changes: readonly Change[], actor: Actor, operation: string, resume: (errno: number) => void, options?: { nonblocking?: boolean; previous?: Waiter }): Waiter;
+  begin(
+    ino: number,
+    changes: readonly Change[],
+    actor: Actor,
+    operation: string,
+    resume: (errno: number) => void,
+    options?: { nonblocking?: boolean; previous?: Waiter },
+  ): Waiter;
   /**
    * Where blocks that leave a map go. 'free': the caller releases the whole run. 'quarantine': done here, in the open
    * transaction (parts that no unproven holder reaches were given to the space port). Units: device and file blocks.
@@ -282,13 +289,24 @@ export interface LeaseEngine {
   /** `done` is called exactly once, possibly before get returns (then the return value is undefined). */
   get(request: GetRequest, holder: Holder, done: (result: GetResult) => void): Waiting | undefined;
   /** Whole, or a range (a trim or a middle split). With `cascade` sub-leases of other sessions are recalled first. */
-  return_(ref: LeaseRef, by: Holder, options: { offset?: number; length?: number; cascade?: boolean }, done: (result: ReturnResult) => void): Waiting | undefined;
+  return_(
+    ref: LeaseRef,
+    by: Holder,
+    options: { offset?: number; length?: number; cascade?: boolean },
+    done: (result: ReturnResult) => void,
+  ): Waiting | undefined;
   /** Answers an `invalidate` (odp), or buries a tombstone: its quarantine is released. */
   ack(ref: LeaseRef, by: Holder): VerbResult;
   /** More time for a recall; the sum is bounded by the mount's maximum. */
   delay(ref: LeaseRef, by: Holder, ms: number): VerbResult;
   downgrade(ref: LeaseRef, by: Holder, target: Target): VerbResult;
-  upgrade(ref: LeaseRef, by: Holder, target: Target, waitMs: number, done: (result: VerbResult) => void): Waiting | undefined;
+  upgrade(
+    ref: LeaseRef,
+    by: Holder,
+    target: Target,
+    waitMs: number,
+    done: (result: VerbResult) => void,
+  ): Waiting | undefined;
   renew(ref: LeaseRef, by: Holder): VerbResult;
   /** bind=named: by name and secret, in the grace period after a crash or while the period runs. */
   reclaim(name: string, secret: string, by: Holder): GetResult;
@@ -299,16 +317,29 @@ export interface LeaseEngine {
 
   // --- everybody's and the administrator's --------------------------------------------------------------------
   /** Recall on request; needs write permission on the file. `recalled` counts the recalls begun. */
-  breakFile(ino: number, range: { offset?: number; length?: number }, access: Access, by: Holder): { ok: true; recalled: number } | Refused;
+  breakFile(
+    ino: number,
+    range: { offset?: number; length?: number },
+    access: Access,
+    by: Holder,
+  ): { ok: true; recalled: number } | Refused;
   /** Administrator: recall even of an unbreakable lease. */
   revoke(id: number, by: Holder, reason?: string): VerbResult;
   /** Administrator: the deadline is now. With `force` no proof is waited for; audited. */
   expire(id: number, by: Holder, force: boolean): VerbResult;
   quarantineList(): QuarantineView[];
   /** Audited force. All of a lease's, or one extent that begins at `deviceBlock`. `released` in blocks. */
-  quarantineRelease(which: { lease?: number; deviceBlock?: number }, by: Holder): { ok: true; released: number } | Refused;
+  quarantineRelease(
+    which: { lease?: number; deviceBlock?: number },
+    by: Holder,
+  ): { ok: true; released: number } | Refused;
   /** Sets the persistent flag: privilege, preconditions, row 25 with its recalls. Idempotent. */
-  seal(ino: number, options: { unwrittenOk?: boolean; waitMs?: number }, by: Holder, done: (result: { ok: true; sealed: number } | Refused) => void): Waiting | undefined;
+  seal(
+    ino: number,
+    options: { unwrittenOk?: boolean; waitMs?: number },
+    by: Holder,
+    done: (result: { ok: true; sealed: number } | Refused) => void,
+  ): Waiting | undefined;
   unseal(ino: number, by: Holder): { ok: true; sealed: 0 } | Refused;
 
   list(filter?: Filter): LeaseView[];
@@ -329,10 +360,15 @@ export interface LeaseEngine {
   deviceLost(): void;
 
   // --- the mount ----------------------------------------------------------------------------------------------
-  /** Loads the store; live leases become ORPHANED, named ones reclaimable for the grace period. Call once, first. */
-  recover(epoch: number): { orphaned: number; named: number };
+  /**
+   * Loads the store; live leases become ORPHANED (guarded-only ones end), named ones reclaimable for the grace period. `adopted`: this
+   * daemon took over the connection of a dead one, and sessions and open files go on. Call once, first, when maps can be read.
+   */
+  recover(epoch: number, adopted?: boolean): { orphaned: number; named: number };
   /** Unmount: no new leases, all recalled; `done` with those that did not return (recorded as orphans). */
   stopAll(done: (orphans: LeaseView[]) => void, deadlineMs?: number): void;
+  /** Space is short: fences that failed are tried again at once, before ENOSPC is answered. */
+  retryFences(): void;
   inject(injection: Injection): void;
 }
 

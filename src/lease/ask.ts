@@ -148,7 +148,8 @@ export class Ask implements Parked {
     if (ask.minFence) {
       const least = STRENGTHS.indexOf(ask.minFence);
       for (const lease of core.tombstones.get(this.ino) ?? []) {
-        if (lease.overlaps(ask.offset, ask.end) && STRENGTHS.indexOf(lease.proof ?? 'none') < least) found.push({ lease, meeting: 'again' });
+        if (lease.overlaps(ask.offset, ask.end) && STRENGTHS.indexOf(lease.proof ?? 'none') < least)
+          found.push({ lease, meeting: 'again' });
       }
     }
     return found;
@@ -172,7 +173,8 @@ export class Ask implements Parked {
     const queue = this.core.files.get(this.ino)?.queue ?? [];
     for (const item of queue) {
       if (item === this) return undefined;
-      if (item instanceof Ask && item.ask.holder.session !== 0 && item.ask.holder.session === this.ask.holder.session) continue;
+      if (item instanceof Ask && item.ask.holder.session !== 0 && item.ask.holder.session === this.ask.holder.session)
+        continue;
       if (item.mindsLease(this.shape(), this.ask.offset, this.ask.end)) return item;
     }
     return undefined;
@@ -190,7 +192,12 @@ export class Ask implements Parked {
     if (ask.what === 'upgrade' && this.closesCircle(new Set())) {
       const circle = this.refusalOf(obstacles, ahead);
       this.end(() =>
-        this.answer.refused({ ...circle, errno: E.DEADLK, cause: 'upgrade cycle', hint: 'both wait for each other: return or downgrade one' }),
+        this.answer.refused({
+          ...circle,
+          errno: E.DEADLK,
+          cause: 'upgrade cycle',
+          hint: 'both wait for each other: return or downgrade one',
+        }),
       );
       return;
     }
@@ -271,7 +278,13 @@ export class Ask implements Parked {
         this.flushing = false;
         if (this.gone) return;
         if (errno !== 0) {
-          this.end(() => this.answer.refused({ errno, cause: 'flush', hint: 'the cached pages of the file could not be written back' }));
+          this.end(() =>
+            this.answer.refused({
+              errno,
+              cause: 'flush',
+              hint: 'the cached pages of the file could not be written back',
+            }),
+          );
           return;
         }
         this.flushed = true;

@@ -1,13 +1,14 @@
 /** What ends with what: handles, open files, processes; and whose operations count as the holder's (leases.md section 2). */
+
+import { E } from '../system/errno.ts';
 import type { Holder, LeaseRef, VerbResult } from './api.ts';
+import { Ask } from './ask.ts';
 import type { Core } from './core.ts';
 import { held, heldResult } from './hold.ts';
 import type { Lease } from './lease.ts';
 import { loseHolder } from './orphan.ts';
 import { hurry } from './scan.ts';
-import { E } from '../system/errno.ts';
 import { isLive } from './states.ts';
-import { Ask } from './ask.ts';
 import { cancel } from './wait.ts';
 
 /** `bind`: operations through `fh` are the holder's own until it is closed. */
@@ -22,10 +23,8 @@ export function bindHandle(core: Core, fh: number, ref: LeaseRef, by: Holder): V
 
 /** The last descriptor of the control handle is gone: by close(2), exit or SIGKILL. */
 export function sessionClosed(core: Core, session: number): void {
-  for (const file of [...core.files.values()]) {
-    for (const item of [...file.queue]) {
-      if (item instanceof Ask && item.ask.holder.session === session) cancel(core, item, E.CANCELED);
-    }
+  for (const item of [...core.parked]) {
+    if (item instanceof Ask && item.ask.holder.session === session) cancel(core, item, E.CANCELED);
   }
   for (const lease of [...(core.bySession.get(session) ?? [])]) {
     if (lease.terms.bind === 'fd' && isLive(lease.state)) loseAll(core, lease, 'session closed');

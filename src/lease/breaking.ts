@@ -29,7 +29,15 @@ export class Breaking implements Parked, Waiter {
   private readonly actor: Actor;
   private readonly resume: (errno: number) => void;
 
-  constructor(core: Core, ino: number, changes: readonly Change[], actor: Actor, operation: string, resume: (errno: number) => void, previous: Waiter | undefined) {
+  constructor(
+    core: Core,
+    ino: number,
+    changes: readonly Change[],
+    actor: Actor,
+    operation: string,
+    resume: (errno: number) => void,
+    previous: Waiter | undefined,
+  ) {
     this.core = core;
     this.ino = ino;
     this.changes = changes.map((change) => ({ ...change }));
@@ -89,7 +97,8 @@ export class Breaking implements Parked, Waiter {
   /** With many holders, one return must not cost a look at all the others: somebody known is still on his way out. */
   private waitsStill(): boolean {
     for (let last = this.blockers.at(-1); last; last = this.blockers.at(-1)) {
-      if (last.state === 'RECALLED' || (isLive(last.state) && last.state !== 'GRANTED' && !this.core.lapses(last))) return true;
+      if (last.state === 'RECALLED' || (isLive(last.state) && last.state !== 'GRANTED' && !this.core.lapses(last)))
+        return true;
       this.blockers.pop();
     }
     return false;

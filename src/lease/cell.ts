@@ -57,7 +57,8 @@ export function decide(cell: Cell, facts: LeaseFacts, sealed = 0): Letter | 'own
 export function cellText(cell: Cell): string {
   return cell
     .map(([letter, condition], index) => {
-      const word = letter === 'Y' ? 'EBUSY' : letter === 'R' ? 'revoke' : letter === 'own' ? 'as others, refused K' : letter;
+      const word =
+        letter === 'Y' ? 'EBUSY' : letter === 'R' ? 'revoke' : letter === 'own' ? 'as others, refused K' : letter;
       if (condition !== undefined) return `${word} if ${condition}`;
       return index === 0 ? word : `else ${word}`;
     })

@@ -27,7 +27,8 @@ function termsOf(lease: Lease, target: Target): LeaseTerms | Refusal {
   if (!KIND_NAMES.includes(target.kind)) return invalid('kind', `a kind is one of ${KIND_NAMES.join(', ')}`);
   const rule = KINDS[target.kind];
   const unbreakable = (target.unbreakable ?? false) || rule.unbreakable;
-  if (unbreakable && target.kind !== 'direct' && !rule.unbreakable) return invalid('unbreakable', 'only direct leases can be unbreakable');
+  if (unbreakable && target.kind !== 'direct' && !rule.unbreakable)
+    return invalid('unbreakable', 'only direct leases can be unbreakable');
   const mode = target.mode ?? (target.kind === 'direct' ? lease.terms.mode : rule.defaultMode);
   return { ...lease.terms, kind: target.kind, mode, unbreakable, coherent: lease.terms.coherent || rule.coherent };
 }
@@ -50,13 +51,24 @@ export function downgrade(core: Core, ref: LeaseRef, by: Holder, target: Target)
     return core.refuse(refusalBy(core, lease, E.AGAIN, 'over', 'the time is over: return the whole lease'));
   }
   if (slot === lease.slot) return heldResult(core, lease);
-  if (!DOWNGRADES[lease.slot].includes(slot)) return core.refuse(invalid('target', `${lease.slot} does not come down to ${slot}: upgrade`));
+  if (!DOWNGRADES[lease.slot].includes(slot))
+    return core.refuse(invalid('target', `${lease.slot} does not come down to ${slot}: upgrade`));
   const enough = lease.recall?.target;
   if (lease.state === 'RECALLED' && (!enough || slotOf(enough.kind, enough.mode, false) !== slot)) {
-    return core.refuse(refusalBy(core, lease, E.AGAIN, 'recallconflict', enough ? `come down to ${enough.kind} ${enough.mode}` : 'return it'));
+    return core.refuse(
+      refusalBy(
+        core,
+        lease,
+        E.AGAIN,
+        'recallconflict',
+        enough ? `come down to ${enough.kind} ${enough.mode}` : 'return it',
+      ),
+    );
   }
-  if (lease.children?.size) return core.refuse(refusalBy(core, lease, E.BUSY, 'sub-leases', 'return its sub-leases first'));
-  const refusal = permission(terms, terms.access, lease.holder) ?? mapState(core, lease.ino, terms, lease.offset, lease.end);
+  if (lease.children?.size)
+    return core.refuse(refusalBy(core, lease, E.BUSY, 'sub-leases', 'return its sub-leases first'));
+  const refusal =
+    permission(terms, terms.access, lease.holder) ?? mapState(core, lease.ino, terms, lease.offset, lease.end);
   if (refusal) return core.refuse(refusal);
   become(core, lease, terms);
   move(core, lease, lease.state === 'RECALLED' ? 'recall met' : 'change', { reason: 'downgrade' });
@@ -64,7 +76,14 @@ export function downgrade(core: Core, ref: LeaseRef, by: Holder, target: Target)
 }
 
 /** Never lets go of what is held: EAGAIN, or EDEADLK where two wait for each other. */
-export function upgrade(core: Core, ref: LeaseRef, by: Holder, target: Target, waitMs: number, done: (result: VerbResult) => void): Waiting | undefined {
+export function upgrade(
+  core: Core,
+  ref: LeaseRef,
+  by: Holder,
+  target: Target,
+  waitMs: number,
+  done: (result: VerbResult) => void,
+): Waiting | undefined {
   const refuse = (refusal: Refusal) => {
     done(core.refuse(refusal));
     return undefined;
@@ -97,7 +116,10 @@ export function upgrade(core: Core, ref: LeaseRef, by: Holder, target: Target, w
       afterRecall: false,
     },
     {
-      mayGrant: () => (lease.state === 'GRANTED' ? undefined : refusalBy(core, lease, E.AGAIN, 'recallconflict', 'the lease itself is being recalled')),
+      mayGrant: () =>
+        lease.state === 'GRANTED'
+          ? undefined
+          : refusalBy(core, lease, E.AGAIN, 'recallconflict', 'the lease itself is being recalled'),
       grant: () => {
         become(core, lease, terms);
         move(core, lease, 'change', { reason: 'upgrade' });

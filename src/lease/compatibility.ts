@@ -5,7 +5,15 @@
 import type { Kind, Mode } from './kinds.ts';
 
 export type Slot = 'layout ro' | 'layout rw' | 'direct' | 'unbreakable' | 'frozen' | 'swap' | 'exclusive';
-export const SLOTS: readonly Slot[] = ['layout ro', 'layout rw', 'direct', 'unbreakable', 'frozen', 'swap', 'exclusive'];
+export const SLOTS: readonly Slot[] = [
+  'layout ro',
+  'layout rw',
+  'direct',
+  'unbreakable',
+  'frozen',
+  'swap',
+  'exclusive',
+];
 
 /**
  * ok: both. recall: the existing one is recalled and the request waits. recall to ro: it may keep `layout ro`. again: EAGAIN, or a wait

@@ -27,7 +27,6 @@ export class FileLeases {
   }
 }
 
-
 /** Why a state changed, for the effect and for the events. */
 export interface Detail {
   reason: string;
@@ -58,6 +57,8 @@ export class Core {
   readonly tombstones = new Map<number, Set<Lease>>();
   /** Device blocks that holders may still reach. */
   readonly reach = new RangeIndex<Lease>();
+  /** Everybody who waits, at whatever inode. */
+  readonly parked = new Set<Parked>();
   readonly waitersByUid = new Map<number, number>();
   readonly injections: Injection[] = [];
   readonly scan = new Scan();
@@ -180,7 +181,13 @@ export class Core {
     }
     if (isLive(lease.state)) {
       this.live++;
-      this.file(lease.ino).index.insert(lease.offset, lease.end, lease, near(lease, this.lapses(lease)), this.lapses(lease) ? lease.bit : 0);
+      this.file(lease.ino).index.insert(
+        lease.offset,
+        lease.end,
+        lease,
+        near(lease, this.lapses(lease)),
+        this.lapses(lease) ? lease.bit : 0,
+      );
     } else add(this.tombstones, lease.ino, lease);
   }
 
@@ -201,7 +208,8 @@ export class Core {
     drop(this.byHandle, lease.terms.fh, lease);
     drop(this.byProcess, processKey(lease), lease);
     drop(this.tombstones, lease.ino, lease);
-    if (lease.terms.name !== undefined && this.byName.get(lease.terms.name) === lease) this.byName.delete(lease.terms.name);
+    if (lease.terms.name !== undefined && this.byName.get(lease.terms.name) === lease)
+      this.byName.delete(lease.terms.name);
   }
 
   /** A lease goes over to another session. */

@@ -58,6 +58,8 @@ function attempt(core: Core, lease: Lease): void {
     core.enter(() => {
       if (lease.state === 'FENCING' && fence.ticket === ticket) conclude(core, lease, outcome);
     });
+  // An attempt that never answers must not be the last one.
+  fence.timer = core.after(core.options.breakMs, () => settle({ ok: false, result: 'no answer' }));
   if (core.injected('fail-fence', lease.id)) {
     settle({ ok: false, result: 'failed on request' });
     return;
@@ -73,7 +75,9 @@ function cutOff(core: Core, lease: Lease, settle: (outcome: Outcome) => void): v
   const { fenceCommand, processes, map } = core.ports;
   if (fenceCommand) {
     fenceCommand(subjectOf(lease), (status) =>
-      settle(status === 0 ? { ok: true, strength: 'configured', result: 'exit 0' } : { ok: false, result: `exit ${status}` }),
+      settle(
+        status === 0 ? { ok: true, strength: 'configured', result: 'exit 0' } : { ok: false, result: `exit ${status}` },
+      ),
     );
     return;
   }
@@ -106,7 +110,8 @@ function cutOff(core: Core, lease: Lease, settle: (outcome: Outcome) => void): v
   }
   askMappers(core, lease, (mappers) => {
     if (typeof mappers === 'number') settle({ ok: false, result: `mappings: ${errnoName(mappers)}` });
-    else if (mappers.length > 0) settle({ ok: false, result: `still mapped by ${mappers[0].pid} (${mappers[0].command})` });
+    else if (mappers.length > 0)
+      settle({ ok: false, result: `still mapped by ${mappers[0].pid} (${mappers[0].command})` });
     else settle({ ok: true, strength: 'medium', result: 'no mapping left' });
   });
 }
@@ -125,12 +130,16 @@ function othersOn(core: Core, lease: Lease): Lease | undefined {
 function conclude(core: Core, lease: Lease, outcome: Outcome): void {
   const { fence } = lease;
   if (!fence) return;
+  fence.timer = core.stop(fence.timer);
+  // What the attempt may still answer comes too late.
+  fence.ticket++;
   fence.result = outcome.result;
   core.ports.store.fenceAttempt(lease.id, core.wall(), fence.method, outcome.result);
   const who = `lease ${lease.id} (pid ${lease.holder.pid}, ${lease.holder.command})`;
   if (!outcome.ok) {
     core.stats.fenceFailures++;
-    if (!fence.warned) core.log('warning', `fence of ${who} by ${fence.method} failed: ${outcome.result}; trying again`);
+    if (!fence.warned)
+      core.log('warning', `fence of ${who} by ${fence.method} failed: ${outcome.result}; trying again`);
     fence.warned = true;
     emit(core, lease, 'fence', 'failed', { method: fence.method, result: outcome.result });
     move(core, lease, 'fence failed', { reason: outcome.result });

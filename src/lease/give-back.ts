@@ -16,7 +16,13 @@ export interface ReturnRange {
   cascade?: boolean;
 }
 
-export function giveBack(core: Core, ref: LeaseRef, by: Holder, range: ReturnRange, done: (result: ReturnResult) => void): Waiting | undefined {
+export function giveBack(
+  core: Core,
+  ref: LeaseRef,
+  by: Holder,
+  range: ReturnRange,
+  done: (result: ReturnResult) => void,
+): Waiting | undefined {
   const found = held(core, ref, by);
   if ('refusal' in found) {
     done(core.refuse(found.refusal));
@@ -167,7 +173,17 @@ function trim(core: Core, lease: Lease, offset: number, end: number): ReturnResu
 
 function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease {
   const id = core.ports.store.nextId();
-  const rest = new Lease(id, lease.ino, lease.path, { ...lease.terms, name: undefined }, { ...lease.holder }, offset, end, lease.tokenHash, core.epoch);
+  const rest = new Lease(
+    id,
+    lease.ino,
+    lease.path,
+    { ...lease.terms, name: undefined },
+    { ...lease.holder },
+    offset,
+    end,
+    lease.tokenHash,
+    core.epoch,
+  );
   // Only one of two halves can keep the name; the other one lives as long as the session.
   if (lease.terms.bind === 'named') rest.terms.bind = 'fd';
   rest.parent = lease.parent;
@@ -228,7 +244,9 @@ export function delay(core: Core, ref: LeaseRef, by: Holder, ms: number): VerbRe
   const { lease } = found;
   const { recall: current } = lease;
   if (lease.state !== 'RECALLED' || !current) {
-    return core.refuse(refusalBy(core, lease, E.INVAL, 'not recalled', 'nothing to delay: there is no recall, or its time is over'));
+    return core.refuse(
+      refusalBy(core, lease, E.INVAL, 'not recalled', 'nothing to delay: there is no recall, or its time is over'),
+    );
   }
   const latest = current.since + core.options.maximumBreakMs;
   if (!(ms > 0)) return core.refuse(invalid('delay', 'a delay is above 0'));

@@ -30,7 +30,9 @@ export function held(core: Core, ref: LeaseRef, by: Holder): { lease: Lease } | 
   const lease = core.leases.get(ref.id);
   if (!lease) return { refusal: notFound(`no lease ${ref.id}`) };
   if (!isHolder(lease, ref, by)) {
-    return { refusal: refusalBy(core, lease, E.PERM, 'not the holder', 'only its holder may do that, or who shows its token') };
+    return {
+      refusal: refusalBy(core, lease, E.PERM, 'not the holder', 'only its holder may do that, or who shows its token'),
+    };
   }
   if (ref.seq === undefined || ref.seq === lease.seq) return { lease };
   const fenced = lease.state === 'FENCING' || lease.state === 'FENCE_FAILED';

@@ -5,7 +5,7 @@ import type { Letter } from './cell.ts';
 import type { Core } from './core.ts';
 import { refusalBy, sealedRefusal } from './explain.ts';
 import type { Lease } from './lease.ts';
-import { byHolder, bySeal, thirdParty, type Row } from './matrix.ts';
+import { byHolder, bySeal, type Row, thirdParty } from './matrix.ts';
 import { hasForgotten } from './odp.ts';
 import { ALL_SHAPES, SHAPE_BITS } from './shapes.ts';
 
@@ -29,11 +29,18 @@ export function endOf(row: Row, change: Change): number {
 }
 
 /** LeaseEngine.judge */
-export function judge(core: Core, ino: number, changes: readonly Change[], actor: Actor, nonblocking: boolean): Verdict {
+export function judge(
+  core: Core,
+  ino: number,
+  changes: readonly Change[],
+  actor: Actor,
+  nonblocking: boolean,
+): Verdict {
   const sealed = core.ports.map.sealed(ino);
   if (sealed !== 0) {
     for (const change of changes) {
-      if (bySeal(core.matrix[change.row], sealed) !== 'A') return { go: false, errno: E.TXTBSY, refusal: sealedRefusal() };
+      if (bySeal(core.matrix[change.row], sealed) !== 'A')
+        return { go: false, errno: E.TXTBSY, refusal: sealedRefusal() };
     }
   }
   const file = core.files.get(ino);
@@ -59,12 +66,20 @@ export function judge(core: Core, ino: number, changes: readonly Change[], actor
     const errno = refusing.letter === 'K' ? E.DEADLK : refusing.letter === 'Y' ? E.BUSY : E.TXTBSY;
     return { go: false, errno, refusal: refusalBy(core, refusing.lease, errno, refusing.row.name) };
   }
-  const refusal: Refusal | undefined = nonblocking ? refusalBy(core, blockers[0].lease, E.AGAIN, 'recall begun') : undefined;
+  const refusal: Refusal | undefined = nonblocking
+    ? refusalBy(core, blockers[0].lease, E.AGAIN, 'recall begun')
+    : undefined;
   return { go: false, wait: true, errno: E.AGAIN, blockers: blockers.map((b) => b.lease.id), refusal };
 }
 
 /** Everything in the way, in order of range. Stops at the first refusal of a third party. */
-export function blockersOf(core: Core, ino: number, changes: readonly Change[], actor: Actor | undefined, all = false): Blocker[] {
+export function blockersOf(
+  core: Core,
+  ino: number,
+  changes: readonly Change[],
+  actor: Actor | undefined,
+  all = false,
+): Blocker[] {
   const found: Blocker[] = [];
   const file = core.files.get(ino);
   if (!file) return found;
@@ -80,7 +95,8 @@ export function blockersOf(core: Core, ino: number, changes: readonly Change[], 
       if (((refuses | waits) & lease.bit) === 0) return false;
       const letter = own(lease) ? byHolder(row, lease.facts) : thirdParty(row, lease.facts);
       if (letter === 'A') return false;
-      if (letter === 'B' && (core.lapses(lease) || (lease.terms.odp && hasForgotten(core, lease, offset, end)))) return false;
+      if (letter === 'B' && (core.lapses(lease) || (lease.terms.odp && hasForgotten(core, lease, offset, end))))
+        return false;
       found.push({ lease, row, letter, offset, end });
       return !all && (letter === 'T' || letter === 'Y');
     });

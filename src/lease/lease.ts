@@ -1,10 +1,10 @@
 /** One lease in memory, and its row. */
 import type { Access, Bind, Holder, Notify, OnExpire, Strength } from './api.ts';
+import type { LeaseFacts } from './cell.ts';
 import { type Slot, slotOf } from './compatibility.ts';
 import type { Breaker } from './events.ts';
 import type { Kind, Mode } from './kinds.ts';
 import type { Run } from './ports.ts';
-import type { LeaseFacts } from './cell.ts';
 import { SHAPES, shapeOf } from './shapes.ts';
 import type { State } from './states.ts';
 import type { LeaseRow } from './store.ts';
@@ -100,7 +100,17 @@ export class Lease {
   facts: LeaseFacts;
   bit: number;
 
-  constructor(id: number, ino: number, path: Buffer, terms: LeaseTerms, holder: Holder, offset: number, end: number, tokenHash: string, epoch: number) {
+  constructor(
+    id: number,
+    ino: number,
+    path: Buffer,
+    terms: LeaseTerms,
+    holder: Holder,
+    offset: number,
+    end: number,
+    tokenHash: string,
+    epoch: number,
+  ) {
     this.id = id;
     this.ino = ino;
     this.path = path;

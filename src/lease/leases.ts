@@ -1,4 +1,7 @@
 /** The lease engine: one way in for every verb, and the wiring of its parts. What each promises is said in api.ts. */
+
+import { E } from '../system/errno.ts';
+import { breakFile, deviceLost, expire, revoke } from './administer.ts';
 import type {
   Access,
   Actor,
@@ -16,14 +19,13 @@ import type {
   ReturnResult,
   Stats,
   Target,
-  Verdict,
   VerbResult,
+  Verdict,
   Waiter,
   WaiterView,
   Waiting,
   WhyAnswer,
 } from './api.ts';
-import { breakFile, deviceLost, expire, revoke } from './administer.ts';
 import { bindHandle, fileClosed, processDied, sessionClosed } from './bind.ts';
 import { Breaking } from './breaking.ts';
 import { downgrade, upgrade } from './change.ts';
@@ -46,7 +48,6 @@ import { seal, unseal } from './seal.ts';
 import { isLive } from './states.ts';
 import { list, statistics, view, WHY_ROWS, why } from './views.ts';
 import { settle, waiterViews } from './wait.ts';
-import { E } from '../system/errno.ts';
 
 export class Leases implements LeaseEngine {
   readonly core: Core;
@@ -124,7 +125,13 @@ export class Leases implements LeaseEngine {
     return this.core.enter(() => downgrade(this.core, ref, by, target));
   }
 
-  upgrade(ref: LeaseRef, by: Holder, target: Target, waitMs: number, done: (result: VerbResult) => void): Waiting | undefined {
+  upgrade(
+    ref: LeaseRef,
+    by: Holder,
+    target: Target,
+    waitMs: number,
+    done: (result: VerbResult) => void,
+  ): Waiting | undefined {
     return this.core.enter(() => upgrade(this.core, ref, by, target, waitMs, done));
   }
 
@@ -146,11 +153,17 @@ export class Leases implements LeaseEngine {
     const { lease } = found;
     // RECALLED holders may finish their I/O; after that nothing new is begun.
     const able = lease.state === 'GRANTED' || (need === 'live' && lease.state === 'RECALLED');
-    if (need !== 'any' && !able) return this.core.refuse(refusalBy(this.core, lease, isLive(lease.state) ? E.AGAIN : E.STALE, 'over'));
+    if (need !== 'any' && !able)
+      return this.core.refuse(refusalBy(this.core, lease, isLive(lease.state) ? E.AGAIN : E.STALE, 'over'));
     return heldResult(this.core, lease);
   }
 
-  breakFile(ino: number, range: { offset?: number; length?: number }, access: Access, by: Holder): { ok: true; recalled: number } | Refused {
+  breakFile(
+    ino: number,
+    range: { offset?: number; length?: number },
+    access: Access,
+    by: Holder,
+  ): { ok: true; recalled: number } | Refused {
     return this.core.enter(() => breakFile(this.core, ino, range, access, by));
   }
 
@@ -166,7 +179,10 @@ export class Leases implements LeaseEngine {
     return quarantineList(this.quarantine);
   }
 
-  quarantineRelease(which: { lease?: number; deviceBlock?: number }, by: Holder): { ok: true; released: number } | Refused {
+  quarantineRelease(
+    which: { lease?: number; deviceBlock?: number },
+    by: Holder,
+  ): { ok: true; released: number } | Refused {
     return this.core.enter(() => forceRelease(this.core, this.quarantine, which, by));
   }
 
@@ -196,7 +212,12 @@ export class Leases implements LeaseEngine {
     return lease && view(this.core, lease);
   }
 
-  why(ino: number, rows: readonly RowName[] = WHY_ROWS, range: { offset?: number; length?: number } = {}, actor?: Actor): WhyAnswer[] {
+  why(
+    ino: number,
+    rows: readonly RowName[] = WHY_ROWS,
+    range: { offset?: number; length?: number } = {},
+    actor?: Actor,
+  ): WhyAnswer[] {
     return why(this.core, ino, rows, range.offset ?? 0, range.length ?? Number.POSITIVE_INFINITY, actor);
   }
 

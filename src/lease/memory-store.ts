@@ -35,7 +35,8 @@ export class MemoryStore implements Store {
   }
 
   addQuarantine(row: QuarantineRow): void {
-    if (this.quarantineRows.has(row.device_block)) throw new Error(`block ${row.device_block} is in quarantine already`);
+    if (this.quarantineRows.has(row.device_block))
+      throw new Error(`block ${row.device_block} is in quarantine already`);
     this.quarantineRows.set(row.device_block, { ...row });
   }
 

@@ -22,7 +22,8 @@ export function renew(core: Core, ref: LeaseRef, by: Holder): VerbResult {
   const found = held(core, ref, by);
   if ('refusal' in found) return core.refuse(found.refusal);
   const { lease } = found;
-  if (lease.state === 'REVOKED' || lease.state === 'ORPHANED') return core.refuse(refusalBy(core, lease, E.STALE, 'over', 'reclaim it'));
+  if (lease.state === 'REVOKED' || lease.state === 'ORPHANED')
+    return core.refuse(refusalBy(core, lease, E.STALE, 'over', 'reclaim it'));
   if (lease.state !== 'GRANTED') return core.refuse(refusalBy(core, lease, E.AGAIN, 'recallconflict'));
   if (lease.terms.bind === 'named') armRenewal(core, lease);
   return heldResult(core, lease);

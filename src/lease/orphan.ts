@@ -1,9 +1,9 @@
 /** Leases whose holder is lost: ended where that alone proves that it stopped, kept as orphans where it does not. */
 import type { Core } from './core.ts';
-import type { Lease } from './lease.ts';
 import { emit } from './emit.ts';
-import { takeReach } from './reach.ts';
 import { retryFence } from './fence.ts';
+import type { Lease } from './lease.ts';
+import { takeReach } from './reach.ts';
 import { askMappers, unwatch, watch } from './scan.ts';
 import { move } from './transitions.ts';
 

@@ -25,8 +25,10 @@ export function geometry(core: Core, offset: number, end: number, align: number)
     return invalid('range', `the range must be aligned to blocks of ${blockSize} bytes`);
   }
   if (align === 0) return undefined;
-  if (align < pageSize || !Number.isInteger(Math.log2(align))) return invalid('align', `align must be a power of two of at least ${pageSize}`);
-  if (offset % align !== 0 || (Number.isFinite(end) && end % align !== 0)) return invalid('alignment', `the range is not aligned to ${align} bytes`);
+  if (align < pageSize || !Number.isInteger(Math.log2(align)))
+    return invalid('align', `align must be a power of two of at least ${pageSize}`);
+  if (offset % align !== 0 || (Number.isFinite(end) && end % align !== 0))
+    return invalid('alignment', `the range is not aligned to ${align} bytes`);
   return undefined;
 }
 
@@ -40,15 +42,20 @@ export function mapState(core: Core, ino: number, terms: LeaseTerms, offset: num
     const { blockSize } = core.options;
     const last = Math.ceil(facts.size / blockSize) * blockSize;
     if (facts.size === 0 || offset >= facts.size || (Number.isFinite(end) && end > last)) {
-      return invalid('beyond end of file', `the range must lie inside the file of ${facts.size} bytes: prepare extends it`);
+      return invalid(
+        'beyond end of file',
+        `the range must lie inside the file of ${facts.size} bytes: prepare extends it`,
+      );
     }
   }
   if (facts.hole && !rule.holes) return unmappable('hole', 'the range has holes: prepare it first');
-  if (facts.shared && !rule.sharedExtents) return unmappable('shared', 'the range shares blocks with another file: prepare unshares');
+  if (facts.shared && !rule.sharedExtents)
+    return unmappable('shared', 'the range shares blocks with another file: prepare unshares');
   if (facts.unwritten && (rule.unwritten === false || (rule.unwritten === 'if unwritten_ok' && !terms.unwrittenOk))) {
     return unmappable('unwritten', 'the range has unwritten blocks: prepare zeroes them, or ask with unwritten_ok');
   }
-  if (terms.align !== 0 && facts.misaligned) return invalid('alignment', `its extents are not aligned to ${terms.align} bytes: prepare align=${terms.align}`);
+  if (terms.align !== 0 && facts.misaligned)
+    return invalid('alignment', `its extents are not aligned to ${terms.align} bytes: prepare align=${terms.align}`);
   return undefined;
 }
 

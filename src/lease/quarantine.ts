@@ -2,13 +2,14 @@
  * Quarantine: freed blocks that a holder who never answered may still reach. They are never allocated from, and leave by the
  * holder's ack, by proof, or by an administrator's audited word; never by time (leases.md sections 7 and 8, I11).
  */
+
+import { E } from '../system/errno.ts';
 import type { Holder, QuarantineView, Refused } from './api.ts';
 import type { Core } from './core.ts';
 import { emit } from './emit.ts';
 import { notFound, notPrivileged } from './explain.ts';
 import type { Lease } from './lease.ts';
 import { addReach, cutReach, piecesByReach, setReach } from './reach.ts';
-import { E } from '../system/errno.ts';
 import type { QuarantineRow } from './store.ts';
 
 export class Quarantine {
@@ -38,11 +39,19 @@ export class Quarantine {
 }
 
 /** `LeaseEngine.dispose`. Blocks of the device and of the file. */
-export function dispose(core: Core, quarantine: Quarantine, ino: number, fileBlock: number, deviceBlock: number, length: number): 'free' | 'quarantine' {
+export function dispose(
+  core: Core,
+  quarantine: Quarantine,
+  ino: number,
+  fileBlock: number,
+  deviceBlock: number,
+  length: number,
+): 'free' | 'quarantine' {
   reachOfLiving(core, ino, fileBlock, deviceBlock, length);
   if (core.reach.size === 0 || !core.reach.any(deviceBlock, deviceBlock + length)) return 'free';
   for (const piece of piecesByReach(core, deviceBlock, length)) {
-    if (piece.lease) add(core, quarantine, piece.lease, ino, piece.start, piece.length, `freed in ${piece.lease.state}`);
+    if (piece.lease)
+      add(core, quarantine, piece.lease, ino, piece.start, piece.length, `freed in ${piece.lease.state}`);
     else core.ports.space.release(piece.start, piece.length);
   }
   return 'quarantine';
@@ -66,7 +75,15 @@ function reachOfLiving(core: Core, ino: number, fileBlock: number, deviceBlock: 
   }
 }
 
-function add(core: Core, quarantine: Quarantine, lease: Lease, ino: number, start: number, length: number, reason: string): void {
+function add(
+  core: Core,
+  quarantine: Quarantine,
+  lease: Lease,
+  ino: number,
+  start: number,
+  length: number,
+  reason: string,
+): void {
   const row: QuarantineRow = {
     device_block: start,
     length,
@@ -119,7 +136,12 @@ export function quarantineList(quarantine: Quarantine): QuarantineView[] {
 }
 
 /** The administrator's word instead of a proof; audited. */
-export function forceRelease(core: Core, quarantine: Quarantine, which: { lease?: number; deviceBlock?: number }, by: Holder): { ok: true; released: number } | Refused {
+export function forceRelease(
+  core: Core,
+  quarantine: Quarantine,
+  which: { lease?: number; deviceBlock?: number },
+  by: Holder,
+): { ok: true; released: number } | Refused {
   if (!by.privileged) return core.refuse(notPrivileged());
   const rows =
     which.deviceBlock !== undefined
@@ -145,7 +167,14 @@ export function forceRelease(core: Core, quarantine: Quarantine, which: { lease?
       cutReach(core, lease, row.device_block, row.device_block + row.length);
       core.save(lease);
     }
-    core.ports.store.audit(core.wall(), by.uid, by.pid, 'quarantine release', row.lease, `blocks ${row.device_block}+${row.length}`);
+    core.ports.store.audit(
+      core.wall(),
+      by.uid,
+      by.pid,
+      'quarantine release',
+      row.lease,
+      `blocks ${row.device_block}+${row.length}`,
+    );
     released += leave(core, quarantine, row);
   }
   return { ok: true, released };

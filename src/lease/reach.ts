@@ -43,7 +43,11 @@ export function cutReach(core: Core, lease: Lease, start: number, end: number): 
  * Cuts [start, start+length) into pieces that somebody reaches (`lease` = one of them) and pieces that nobody does.
  * Pieces come in order and make up the whole.
  */
-export function piecesByReach(core: Core, start: number, length: number): { start: number; length: number; lease: Lease | undefined }[] {
+export function piecesByReach(
+  core: Core,
+  start: number,
+  length: number,
+): { start: number; length: number; lease: Lease | undefined }[] {
   const end = start + length;
   const pieces: { start: number; length: number; lease: Lease | undefined }[] = [];
   let at = start;

@@ -5,7 +5,7 @@ import type { Breaker } from './events.ts';
 import type { Kind, Mode } from './kinds.ts';
 import type { Lease } from './lease.ts';
 import { invalidate } from './odp.ts';
-import { loseHolder, lookForOrphan } from './orphan.ts';
+import { lookForOrphan, loseHolder } from './orphan.ts';
 import { move } from './transitions.ts';
 
 export interface Demand {
@@ -36,11 +36,13 @@ export function recall(core: Core, lease: Lease, demand: Demand): boolean {
     loseHolder(core, lease, 'process');
     return false;
   }
-  if (lease.state === 'GRANTED' && lease.terms.odp && demand.cause === 'operation') return invalidate(core, lease, demand);
+  if (lease.state === 'GRANTED' && lease.terms.odp && demand.cause === 'operation')
+    return invalidate(core, lease, demand);
   const offset = Math.max(demand.offset, lease.offset);
   const end = Math.min(demand.end, lease.end);
   const now = core.now();
-  const breakMs = demand.breakMs ?? Math.min(lease.terms.timeoutMs ?? core.options.breakMs, core.options.maximumBreakMs);
+  const breakMs =
+    demand.breakMs ?? Math.min(lease.terms.timeoutMs ?? core.options.breakMs, core.options.maximumBreakMs);
   const current = lease.recall;
   if (lease.state === 'RECALLED' && current) {
     const stricter = current.target !== undefined && demand.target === undefined;

@@ -1,24 +1,32 @@
 /** Start and end of a mount: what the store remembers of leases, and what a stop leaves in it. */
+import { E } from '../system/errno.ts';
 import type { LeaseView } from './api.ts';
+import { Ask } from './ask.ts';
+import { watchProcesses } from './bind.ts';
 import type { Core } from './core.ts';
 import { armTombstone, watchTombstone } from './fence.ts';
 import { type Lease, leaseOf } from './lease.ts';
 import { armRenewal } from './named.ts';
 import { orphaned } from './orphan.ts';
 import type { Quarantine } from './quarantine.ts';
-import { armDeadline, recall } from './recall.ts';
 import { setReach } from './reach.ts';
+import { armDeadline, recall } from './recall.ts';
 import { isLive } from './states.ts';
 import { move } from './transitions.ts';
 import { view } from './views.ts';
-import { watchProcesses } from './bind.ts';
+import { cancel } from './wait.ts';
 
 /**
  * After a crash or an ordinary mount every handle is gone: leases that never told device extents end (nothing can reach their
  * blocks but through this daemon), the others are orphans, and named ones may be reclaimed. With `adopted` (the daemon
  * alone died and another one took over its connection) open files and sessions went on, and so do the leases.
  */
-export function recover(core: Core, quarantine: Quarantine, epoch: number, adopted: boolean): { orphaned: number; named: number } {
+export function recover(
+  core: Core,
+  quarantine: Quarantine,
+  epoch: number,
+  adopted: boolean,
+): { orphaned: number; named: number } {
   core.epoch = epoch;
   const rows = core.ports.store.leases();
   const byId = new Map<number, Lease>();
@@ -100,6 +108,7 @@ function resume(core: Core, lease: Lease): void {
 /** Row 27: recalls all, unbreakable ones too. Who did not return at the deadline is recorded as an orphan. */
 export function stopAll(core: Core, done: (orphans: LeaseView[]) => void, deadlineMs: number): void {
   core.stopping = true;
+  for (const item of [...core.parked]) if (item instanceof Ask) cancel(core, item, E.CANCELED);
   const live = () => [...core.leases.values()].filter((lease) => isLive(lease.state));
   for (const lease of live()) {
     if (lease.parent) continue;
@@ -116,7 +125,8 @@ export function stopAll(core: Core, done: (orphans: LeaseView[]) => void, deadli
     core.onEnd = undefined;
     core.stop(timer);
     for (const lease of live()) {
-      if (lease.state === 'GRANTED' || lease.state === 'RECALLED') move(core, lease, 'holder lost', { reason: 'unmount' });
+      if (lease.state === 'GRANTED' || lease.state === 'RECALLED')
+        move(core, lease, 'holder lost', { reason: 'unmount' });
     }
     done(live().map((lease) => view(core, lease)));
   };

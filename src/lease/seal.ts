@@ -17,7 +17,13 @@ function wholeFile(row: RowName) {
   return [{ row, offset: 0, length: Number.POSITIVE_INFINITY }];
 }
 
-export function seal(core: Core, ino: number, options: { unwrittenOk?: boolean; waitMs?: number }, by: Holder, done: (result: SealResult) => void): Waiting | undefined {
+export function seal(
+  core: Core,
+  ino: number,
+  options: { unwrittenOk?: boolean; waitMs?: number },
+  by: Holder,
+  done: (result: SealResult) => void,
+): Waiting | undefined {
   const attempt = (): SealResult | 'wait' => {
     const already = core.ports.map.sealed(ino);
     if (already !== 0) return { ok: true, sealed: already };
@@ -27,7 +33,8 @@ export function seal(core: Core, ino: number, options: { unwrittenOk?: boolean; 
     const cannot = (cause: string, hint: string) => core.refuse({ errno: E.NXIO, cause, hint });
     if (facts.hole) return cannot('hole', 'the file has holes: prepare it first');
     if (facts.shared) return cannot('shared', 'the file shares blocks with another: prepare unshares');
-    if (facts.unwritten && !options.unwrittenOk) return cannot('unwritten', 'the file has unwritten blocks: prepare zeroes them, or unwritten_ok');
+    if (facts.unwritten && !options.unwrittenOk)
+      return cannot('unwritten', 'the file has unwritten blocks: prepare zeroes them, or unwritten_ok');
     const verdict = judge(core, ino, wholeFile('seal'), actorOf(by), true);
     if (!verdict.go) return verdict.wait ? 'wait' : core.refuse(verdict.refusal);
     const sealed = facts.unwritten ? 2 : 1;
@@ -53,7 +60,9 @@ export function seal(core: Core, ino: number, options: { unwrittenOk?: boolean; 
   const wait = () => {
     const step = (errno: number) => {
       if (errno !== 0) {
-        finish(core.refuse(ended(errno)));
+        const verdict = errno === E.AGAIN ? judge(core, ino, wholeFile('seal'), actorOf(by), true) : undefined;
+        const refusal = verdict && !verdict.go ? verdict.refusal : undefined;
+        finish(core.refuse(refusal ?? ended(errno)));
         return;
       }
       const next = attempt();

@@ -15,7 +15,12 @@ export interface Shape {
 }
 
 function shape(slot: Slot, coherent: boolean, unwrittenOk: boolean): Shape {
-  const column = slot === 'layout ro' || slot === 'layout rw' ? 'layout' : slot === 'direct' || slot === 'exclusive' ? slot : 'unbreakable';
+  const column =
+    slot === 'layout ro' || slot === 'layout rw'
+      ? 'layout'
+      : slot === 'direct' || slot === 'exclusive'
+        ? slot
+        : 'unbreakable';
   return {
     slot,
     facts: { column, rw: slot !== 'layout ro' && slot !== 'frozen', frozen: slot === 'frozen', coherent, unwrittenOk },
@@ -42,8 +47,12 @@ export const SHAPE_BITS = 12;
 export const ALL_SHAPES = (1 << SHAPE_BITS) - 1;
 
 export function shapeOf(slot: Slot, coherent: boolean, unwrittenOk: boolean): number {
-  const exact = SHAPES.findIndex((s) => s.slot === slot && s.facts.coherent === coherent && s.facts.unwrittenOk === unwrittenOk);
-  return exact >= 0 ? exact : SHAPES.findIndex((s) => s.slot === slot && (slot.startsWith('layout') ? s.facts.coherent === coherent : true));
+  const exact = SHAPES.findIndex(
+    (s) => s.slot === slot && s.facts.coherent === coherent && s.facts.unwrittenOk === unwrittenOk,
+  );
+  return exact >= 0
+    ? exact
+    : SHAPES.findIndex((s) => s.slot === slot && (slot.startsWith('layout') ? s.facts.coherent === coherent : true));
 }
 
 /** For one row of one policy: the shapes that refuse, and those that make the operation wait. */

@@ -1,6 +1,14 @@
 /** The life of a lease (leases.md section 4) as a table. transitions.ts is the only place that follows it. */
 
-export type State = 'PENDING' | 'GRANTED' | 'RECALLED' | 'FENCING' | 'FENCE_FAILED' | 'ORPHANED' | 'REVOKED' | 'RELEASED';
+export type State =
+  | 'PENDING'
+  | 'GRANTED'
+  | 'RECALLED'
+  | 'FENCING'
+  | 'FENCE_FAILED'
+  | 'ORPHANED'
+  | 'REVOKED'
+  | 'RELEASED';
 
 export type StateEvent =
   | 'grant'
@@ -90,7 +98,13 @@ export function transition(from: State, event: StateEvent): Transition | undefin
 
 /** The lease covers its range: its blocks are protected, it is judged. */
 export function isLive(state: State): boolean {
-  return state === 'GRANTED' || state === 'RECALLED' || state === 'FENCING' || state === 'FENCE_FAILED' || state === 'ORPHANED';
+  return (
+    state === 'GRANTED' ||
+    state === 'RECALLED' ||
+    state === 'FENCING' ||
+    state === 'FENCE_FAILED' ||
+    state === 'ORPHANED'
+  );
 }
 
 /** On its way out: nothing is granted over it (I5). */

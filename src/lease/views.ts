@@ -68,14 +68,24 @@ function candidates(core: Core, filter: Filter): Iterable<Lease> {
 }
 
 /** One answer a row: what would happen now, by whom, until when. */
-export function why(core: Core, ino: number, rows: readonly RowName[], offset: number, length: number, actor: Actor | undefined): WhyAnswer[] {
+export function why(
+  core: Core,
+  ino: number,
+  rows: readonly RowName[],
+  offset: number,
+  length: number,
+  actor: Actor | undefined,
+): WhyAnswer[] {
   const sealed = core.ports.map.sealed(ino);
   return rows.map((name) => {
     const row = core.matrix[name];
     const found = blockersOf(core, ino, [{ row: name, offset, length }], actor, true);
     const refusing = found.filter((b) => b.letter !== 'B');
-    const errnoOf = (letter: string) => (letter === 'K' ? E.DEADLK : letter === 'Y' ? E.BUSY : letter === 'B' ? E.AGAIN : E.TXTBSY);
-    const leases = (refusing.length > 0 ? refusing : found).map((b) => refusalBy(core, b.lease, errnoOf(b.letter), name));
+    const errnoOf = (letter: string) =>
+      letter === 'K' ? E.DEADLK : letter === 'Y' ? E.BUSY : letter === 'B' ? E.AGAIN : E.TXTBSY;
+    const leases = (refusing.length > 0 ? refusing : found).map((b) =>
+      refusalBy(core, b.lease, errnoOf(b.letter), name),
+    );
     if (sealed !== 0 && bySeal(row, sealed) !== 'A') leases.unshift(sealedRefusal());
     const errno = leases[0]?.errno ?? 0;
     const verdict = errno === 0 ? 'allowed' : errno === E.AGAIN ? 'waits' : 'refused';
@@ -106,21 +116,44 @@ function range(offset: number, length: number): string {
 export function pathText(path: Buffer): string {
   let text = '';
   for (const byte of path) {
-    text += byte > 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`;
+    text +=
+      byte > 0x20 && byte < 0x7f && byte !== 0x5c
+        ? String.fromCharCode(byte)
+        : `\\x${byte.toString(16).padStart(2, '0')}`;
   }
   return text;
 }
 
 function table(lines: string[][]): string {
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  return lines.map((line) => `${line.map((cell, i) => (i === line.length - 1 ? cell : cell.padEnd(widths[i]))).join('  ')}\n`).join('');
+  return lines
+    .map((line) => `${line.map((cell, i) => (i === line.length - 1 ? cell : cell.padEnd(widths[i]))).join('  ')}\n`)
+    .join('');
 }
 
 /** `.layout/leases` */
 export function leasesText(views: readonly LeaseView[]): string {
-  const lines = [['ID', 'KIND', 'RANGE', 'STATE', 'SEQ', 'BIND', 'PID', 'COMMAND', 'UID', 'AGE', 'DEADLINE', 'RAW', 'WAITERS', 'PATH']];
+  const lines = [
+    [
+      'ID',
+      'KIND',
+      'RANGE',
+      'STATE',
+      'SEQ',
+      'BIND',
+      'PID',
+      'COMMAND',
+      'UID',
+      'AGE',
+      'DEADLINE',
+      'RAW',
+      'WAITERS',
+      'PATH',
+    ],
+  ];
   for (const v of views) {
-    const kind = v.kind === 'layout' ? `layout-${v.mode}` : v.kind === 'direct' && v.unbreakable ? 'unbreakable' : v.kind;
+    const kind =
+      v.kind === 'layout' ? `layout-${v.mode}` : v.kind === 'direct' && v.unbreakable ? 'unbreakable' : v.kind;
     const bind = v.name === undefined ? v.bind : `${v.bind}:${pathText(Buffer.from(v.name))}`;
     const command = pathText(Buffer.from(v.holder.command)) || '-';
     lines.push([
@@ -170,7 +203,15 @@ export function quarantineText(views: readonly QuarantineView[], nowS: number): 
   const lines = [['BLOCK', 'LENGTH', 'LEASE', 'INO', 'EPOCH', 'AGE', 'REASON']];
   for (const v of views) {
     const age = seconds(Math.max(0, nowS - v.sinceS) * 1000);
-    lines.push([String(v.deviceBlock), String(v.length), String(v.lease), String(v.ino), String(v.epoch), age, v.reason]);
+    lines.push([
+      String(v.deviceBlock),
+      String(v.length),
+      String(v.lease),
+      String(v.ino),
+      String(v.epoch),
+      age,
+      v.reason,
+    ]);
   }
   return table(lines);
 }

@@ -38,6 +38,7 @@ export function park(core: Core, item: Parked, first = false): boolean {
   if (count >= core.options.waitersPerUid) return false;
   core.waitersByUid.set(item.uid, count + 1);
   core.stats.waiters++;
+  core.parked.add(item);
   const { queue } = core.file(item.ino);
   if (first) queue.unshift(item);
   else queue.push(item);
@@ -55,6 +56,7 @@ export function unpark(core: Core, item: Parked): void {
   item.timer = core.stop(item.timer);
   item.blockers = [];
   core.stats.waiters--;
+  core.parked.delete(item);
   const count = core.waitersByUid.get(item.uid) ?? 0;
   if (count > 1) core.waitersByUid.set(item.uid, count - 1);
   else core.waitersByUid.delete(item.uid);
@@ -84,22 +86,18 @@ export function settle(core: Core, ino: number): void {
 
 export function waiterViews(core: Core): WaiterView[] {
   const now = core.now();
-  const views: WaiterView[] = [];
-  for (const file of core.files.values()) {
-    for (const item of file.queue) {
-      views.push({
-        id: item.id,
-        ino: item.ino,
-        what: item.what,
-        operation: item.operation,
-        pid: item.pid,
-        uid: item.uid,
-        command: item.command,
-        ageMs: now - item.since,
-        deadlineMs: Number.isFinite(item.deadline) ? item.deadline - now : undefined,
-        leases: item.blockers.map((lease) => lease.id),
-      });
-    }
-  }
-  return views.sort((a, b) => a.id - b.id);
+  return [...core.parked]
+    .map((item) => ({
+      id: item.id,
+      ino: item.ino,
+      what: item.what,
+      operation: item.operation,
+      pid: item.pid,
+      uid: item.uid,
+      command: item.command,
+      ageMs: now - item.since,
+      deadlineMs: Number.isFinite(item.deadline) ? item.deadline - now : undefined,
+      leases: item.blockers.map((lease) => lease.id),
+    }))
+    .sort((a, b) => a.id - b.id);
 }

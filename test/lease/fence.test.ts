@@ -79,7 +79,10 @@ describe('holders that do not answer (leases.md sections 4 and 7)', () => {
     const { w, lease } = late();
     const other = w.take(2, 5, { kind: 'direct' });
     w.leases.expire(lease.id, w.root(), false);
-    expect(w.leases.find(lease.id)).toMatchObject({ state: 'FENCE_FAILED', fence: { result: `lease ${other.id} keeps the blocks where they are` } });
+    expect(w.leases.find(lease.id)).toMatchObject({
+      state: 'FENCE_FAILED',
+      fence: { result: `lease ${other.id} keeps the blocks where they are` },
+    });
     w.giveBack(2, other.id);
     w.clock.advance(1000);
     expect(w.state(lease.id)).toBe('REVOKED');
@@ -107,7 +110,10 @@ describe('holders that do not answer (leases.md sections 4 and 7)', () => {
     w.fenceCommand = (_subject, done) => done(status);
     w.shrink(2, 5, 4);
     w.clock.advance(BREAK);
-    expect(w.leases.find(lease.id)).toMatchObject({ state: 'FENCE_FAILED', fence: { method: 'command', result: 'exit 1' } });
+    expect(w.leases.find(lease.id)).toMatchObject({
+      state: 'FENCE_FAILED',
+      fence: { method: 'command', result: 'exit 1' },
+    });
     status = 0;
     w.clock.advance(1000);
     expect(w.leases.find(lease.id)).toMatchObject({ state: 'REVOKED', proof: 'configured' });
@@ -131,7 +137,11 @@ describe('holders that do not answer (leases.md sections 4 and 7)', () => {
     w.leases.retryFences();
     expect(w.state(lease.id)).toBe('REVOKED');
     expect(w.logs.at(-1)).toMatch(/^notice.*blocks moved away/);
-    expect(w.store.fenceAttempts.at(-1)).toMatchObject({ lease: lease.id, method: 'relocate', result: 'blocks moved away' });
+    expect(w.store.fenceAttempts.at(-1)).toMatchObject({
+      lease: lease.id,
+      method: 'relocate',
+      result: 'blocks moved away',
+    });
   });
 
   test('a late return is accepted in FENCING, and is ESTALE in REVOKED (I15)', () => {
@@ -181,7 +191,9 @@ describe('holders that do not answer (leases.md sections 4 and 7)', () => {
     w.create(5, 4);
     const lease = w.take(1, 5, { kind: 'direct', unbreakable: true }, w.holder(1, { privileged: true }));
     expect(w.shrink(2, 5, 0).errno).toBe(E.TXTBSY);
-    expect(w.leases.breakFile(5, {}, { read: true, write: true, owner: true }, w.holder(2))).toMatchObject({ errno: E.TXTBSY });
+    expect(w.leases.breakFile(5, {}, { read: true, write: true, owner: true }, w.holder(2))).toMatchObject({
+      errno: E.TXTBSY,
+    });
     expect(w.leases.revoke(lease.id, w.holder(2))).toMatchObject({ errno: E.PERM });
     expect(w.leases.revoke(lease.id, w.root())).toMatchObject({ ok: true, state: 'RECALLED' });
     w.clock.advance(BREAK);
@@ -202,7 +214,10 @@ describe('holders that do not answer (leases.md sections 4 and 7)', () => {
     w.leases.expire(second.id, w.root(), true);
     expect(w.leases.quarantineRelease({ lease: second.id }, w.holder(2))).toMatchObject({ errno: E.PERM });
     const [row] = w.leases.quarantineList();
-    expect(w.leases.quarantineRelease({ deviceBlock: row.deviceBlock }, w.root())).toEqual({ ok: true, released: row.length });
+    expect(w.leases.quarantineRelease({ deviceBlock: row.deviceBlock }, w.root())).toEqual({
+      ok: true,
+      released: row.length,
+    });
     expect(w.leases.quarantineRelease({ lease: second.id }, w.root())).toEqual({ ok: true, released: 4 - row.length });
     expect(w.store.audits.map((a) => a.verb)).toContain('quarantine release');
     expect(w.leases.quarantineRelease({ lease: lease.id }, w.root())).toMatchObject({ errno: E.NOENT });
@@ -233,7 +248,10 @@ describe('holders that do not answer (leases.md sections 4 and 7)', () => {
     w.leases.inject({ fault: 'fail-fence', count: 2 });
     w.shrink(2, 5, 4);
     expect(w.eventsOf(1, 'recall')).toEqual([]);
-    expect(w.leases.check({ id: lease.id, seq: 1 }, w.holder(1), 'any')).toMatchObject({ errno: E.STALE, refusal: { seq: 2 } });
+    expect(w.leases.check({ id: lease.id, seq: 1 }, w.holder(1), 'any')).toMatchObject({
+      errno: E.STALE,
+      refusal: { seq: 2 },
+    });
     w.clock.advance(BREAK);
     expect(w.state(lease.id)).toBe('FENCE_FAILED');
     w.clock.advance(1000);

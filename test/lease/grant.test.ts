@@ -11,7 +11,10 @@ describe('preconditions and permission (leases.md section 2)', () => {
     const { result } = w.ask(1, 5, request, w.holder(1, more));
     return result?.ok ? 0 : [result?.errno, result && !result.ok && result.refusal.cause];
   }
-  const file = (blocks: number, unwritten = false) => (w: World) => void w.create(5, blocks, unwritten);
+  const file =
+    (blocks: number, unwritten = false) =>
+    (w: World) =>
+      void w.create(5, blocks, unwritten);
   const holed = (w: World) => void w.create(5, 4).blocks.delete(2);
 
   test.each([
@@ -25,7 +28,13 @@ describe('preconditions and permission (leases.md section 2)', () => {
     ['negative range', file(4), { kind: 'direct', offset: -BLOCK, length: 2 * BLOCK }, {}, [E.INVAL, 'range']],
     ['align not a power of two', file(4), { kind: 'direct', align: 5000 }, {}, [E.INVAL, 'align']],
     ['align below a page', file(4), { kind: 'direct', align: 512 }, {}, [E.INVAL, 'align']],
-    ['range not aligned so', file(4), { kind: 'direct', offset: BLOCK, length: BLOCK, align: 8192 }, {}, [E.INVAL, 'alignment']],
+    [
+      'range not aligned so',
+      file(4),
+      { kind: 'direct', offset: BLOCK, length: BLOCK, align: 8192 },
+      {},
+      [E.INVAL, 'alignment'],
+    ],
     ['hole', holed, { kind: 'direct' }, {}, [E.NXIO, 'hole']],
     ['hole outside the range', holed, { kind: 'direct', offset: 0, length: 2 * BLOCK }, {}, 0],
     ['hole under exclusive', holed, { kind: 'exclusive' }, {}, 0],
@@ -33,13 +42,31 @@ describe('preconditions and permission (leases.md section 2)', () => {
     ['unwritten_ok', file(4, true), { kind: 'direct', unwrittenOk: true }, {}, 0],
     ['unwritten for swap', file(4, true), { kind: 'swap' }, { privileged: true }, 0],
     ['unbreakable by a user', file(4), { kind: 'direct', unbreakable: true }, {}, [E.PERM, 'privilege']],
-    ['unbreakable layout', file(4), { kind: 'layout', unbreakable: true }, { privileged: true }, [E.INVAL, 'unbreakable']],
+    [
+      'unbreakable layout',
+      file(4),
+      { kind: 'layout', unbreakable: true },
+      { privileged: true },
+      [E.INVAL, 'unbreakable'],
+    ],
     ['swap by a user', file(4), { kind: 'swap' }, {}, [E.PERM, 'privilege']],
     ['frozen for writing', file(4), { kind: 'frozen', mode: 'rw' }, { privileged: true }, [E.INVAL, 'mode']],
     ['direct by another user', file(4), { kind: 'direct', access: NOBODY }, {}, [E.ACCES, 'permission']],
     ['direct by root', file(4), { kind: 'direct', access: NOBODY }, { privileged: true }, 0],
-    ['layout rw without write', file(4), { kind: 'layout', mode: 'rw', access: { ...NOBODY, owner: true } }, {}, [E.ACCES, 'permission']],
-    ['exclusive without write', file(4), { kind: 'exclusive', access: { ...NOBODY, owner: true } }, {}, [E.ACCES, 'permission']],
+    [
+      'layout rw without write',
+      file(4),
+      { kind: 'layout', mode: 'rw', access: { ...NOBODY, owner: true } },
+      {},
+      [E.ACCES, 'permission'],
+    ],
+    [
+      'exclusive without write',
+      file(4),
+      { kind: 'exclusive', access: { ...NOBODY, owner: true } },
+      {},
+      [E.ACCES, 'permission'],
+    ],
     ['timeout too long', file(4), { kind: 'direct', timeoutMs: 300_001 }, {}, [E.INVAL, 'timeout']],
     ['named without a name', file(4), { kind: 'direct', bind: 'named' }, {}, [E.INVAL, 'name']],
   ] as const)('%s', (_, prepare, request, more, expected) => {
@@ -61,9 +88,15 @@ describe('grants and conflicts (leases.md sections 3 and 4)', () => {
     w.create(5, 4);
     const layout = w.take(1, 5, { kind: 'layout', mode: 'rw' });
     const ask = w.ask(2, 5, { kind: 'direct', waitMs: 10_000 });
-    expect(w.eventsOf(1, 'recall')).toMatchObject([{ target: 'layout ro', reason: 'get', breaker: { pid: 2, operation: 'get direct' } }]);
+    expect(w.eventsOf(1, 'recall')).toMatchObject([
+      { target: 'layout ro', reason: 'get', breaker: { pid: 2, operation: 'get direct' } },
+    ]);
     expect(ask.result).toBeUndefined();
-    expect(w.leases.downgrade({ id: layout.id }, w.holder(1), { kind: 'layout', mode: 'ro' })).toMatchObject({ ok: true, state: 'GRANTED', mode: 'ro' });
+    expect(w.leases.downgrade({ id: layout.id }, w.holder(1), { kind: 'layout', mode: 'ro' })).toMatchObject({
+      ok: true,
+      state: 'GRANTED',
+      mode: 'ro',
+    });
     expect(ask.result).toMatchObject({ ok: true, state: 'GRANTED', seq: 1 });
     expect(w.flushes).toBe(1);
   });
@@ -72,10 +105,16 @@ describe('grants and conflicts (leases.md sections 3 and 4)', () => {
     const w = new World();
     w.create(5, 4);
     const layout = w.take(1, 5, { kind: 'layout' });
-    expect(w.ask(2, 5, { kind: 'exclusive' }).result).toMatchObject({ errno: E.AGAIN, refusal: { cause: 'recallconflict', lease: layout.id } });
+    expect(w.ask(2, 5, { kind: 'exclusive' }).result).toMatchObject({
+      errno: E.AGAIN,
+      refusal: { cause: 'recallconflict', lease: layout.id },
+    });
     expect(w.state(layout.id)).toBe('RECALLED');
     for (const kind of ['layout', 'direct', 'exclusive'] as const) {
-      expect(w.ask(3, 5, { kind }).result, kind).toMatchObject({ errno: E.AGAIN, refusal: { cause: 'recallconflict' } });
+      expect(w.ask(3, 5, { kind }).result, kind).toMatchObject({
+        errno: E.AGAIN,
+        refusal: { cause: 'recallconflict' },
+      });
     }
     w.giveBack(1, layout.id);
     expect(w.ask(2, 5, { kind: 'exclusive' }).result?.ok).toBe(true);
@@ -105,7 +144,10 @@ describe('grants and conflicts (leases.md sections 3 and 4)', () => {
     w.create(5, 4);
     const first = w.take(1, 5, { kind: 'exclusive' });
     const order: number[] = [];
-    const asks = [2, 3, 4].map((n) => ({ n, ask: w.ask(n, 5, { kind: n === 4 ? 'layout' : 'exclusive', waitMs: 1e6 }) }));
+    const asks = [2, 3, 4].map((n) => ({
+      n,
+      ask: w.ask(n, 5, { kind: n === 4 ? 'layout' : 'exclusive', waitMs: 1e6 }),
+    }));
     expect(w.ask(9, 5, { kind: 'layout' }).result).toMatchObject({ errno: E.AGAIN });
     let holder = { n: 1, id: first.id };
     for (let i = 0; i < 3; i++) {
@@ -128,7 +170,11 @@ describe('grants and conflicts (leases.md sections 3 and 4)', () => {
     b.cancel(E.INTR);
     w.die(4);
     w.clock.advance(5000);
-    expect([a, b, c].map((x) => (x.result?.ok === false ? x.result.errno : 0))).toEqual([E.TIMEDOUT, E.INTR, E.CANCELED]);
+    expect([a, b, c].map((x) => (x.result?.ok === false ? x.result.errno : 0))).toEqual([
+      E.TIMEDOUT,
+      E.INTR,
+      E.CANCELED,
+    ]);
     expect(w.leases.waiters()).toEqual([]);
   });
 
@@ -183,9 +229,15 @@ describe('grants and conflicts (leases.md sections 3 and 4)', () => {
     file.blocks.delete(0);
     expect(w.leases.downgrade({ id: lease.id }, w.holder(1), { kind: 'direct' })).toMatchObject({ errno: E.NXIO });
     file.blocks.set(0, entry as never);
-    expect(w.leases.downgrade({ id: lease.id, seq: 1 }, w.holder(1), { kind: 'direct' })).toMatchObject({ ok: true, kind: 'direct', seq: 2 });
+    expect(w.leases.downgrade({ id: lease.id, seq: 1 }, w.holder(1), { kind: 'direct' })).toMatchObject({
+      ok: true,
+      kind: 'direct',
+      seq: 2,
+    });
     expect(waiting.result?.ok).toBe(true);
-    expect(w.leases.downgrade({ id: lease.id }, w.holder(1), { kind: 'layout', mode: 'rw' })).toMatchObject({ errno: E.INVAL });
+    expect(w.leases.downgrade({ id: lease.id }, w.holder(1), { kind: 'layout', mode: 'rw' })).toMatchObject({
+      errno: E.INVAL,
+    });
     expect(w.store.leaseRows.get(lease.id)).toMatchObject({ kind: 'direct', state: 'GRANTED', seq: 2 });
   });
 
@@ -195,12 +247,19 @@ describe('grants and conflicts (leases.md sections 3 and 4)', () => {
     const a = w.take(1, 5, { kind: 'layout' });
     const b = w.take(2, 5, { kind: 'layout' });
     const results: unknown[] = [];
-    w.leases.upgrade({ id: a.id }, w.holder(1), { kind: 'exclusive' }, 1e5, (r) => results.push(['a', r.ok || r.errno]));
-    w.leases.upgrade({ id: b.id }, w.holder(2), { kind: 'exclusive' }, 1e5, (r) => results.push(['b', r.ok || r.errno]));
+    w.leases.upgrade({ id: a.id }, w.holder(1), { kind: 'exclusive' }, 1e5, (r) =>
+      results.push(['a', r.ok || r.errno]),
+    );
+    w.leases.upgrade({ id: b.id }, w.holder(2), { kind: 'exclusive' }, 1e5, (r) =>
+      results.push(['b', r.ok || r.errno]),
+    );
     expect(results).toEqual([['b', E.DEADLK]]);
     expect(w.state(a.id)).toBe('GRANTED');
     w.giveBack(2, b.id);
-    expect(results).toEqual([['b', E.DEADLK], ['a', true]]);
+    expect(results).toEqual([
+      ['b', E.DEADLK],
+      ['a', true],
+    ]);
     expect(w.leases.find(a.id)).toMatchObject({ kind: 'exclusive', state: 'GRANTED' });
   });
 
@@ -265,7 +324,9 @@ describe('sub-leases (leases.md section 6)', () => {
     const { w, parent, one, two } = family();
     w.shrink(2, 5, 0);
     expect(w.eventsOf(1, 'recall').map((e) => e.lease)).toEqual([one.id, two.id, parent.id]);
-    expect(w.ask(1, 5, { kind: 'direct', parent: parent.id, offset: 0, length: BLOCK }).result).toMatchObject({ errno: E.NXIO });
+    expect(w.ask(1, 5, { kind: 'direct', parent: parent.id, offset: 0, length: BLOCK }).result).toMatchObject({
+      errno: E.NXIO,
+    });
   });
 
   test('one registration is revoked without the others', () => {
@@ -288,7 +349,7 @@ describe('sub-leases (leases.md section 6)', () => {
 
 describe('seal and unseal (rows 25 and 26)', () => {
   function sealed(w: World, n: number, options = {}, more = { privileged: true }) {
-    const told: { result: any } = { result: undefined };
+    const told: { result: unknown } = { result: undefined };
     w.leases.seal(5, options, w.holder(n, more), (r) => {
       told.result = r;
     });

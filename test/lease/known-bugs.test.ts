@@ -80,7 +80,18 @@ test('a recall that carries the wrong kind', () => {
 });
 
 test('a recall wired only to truncate and not to the other mutations (chimera#1425)', () => {
-  const rows = ['shrink', 'grow', 'punch', 'zero', 'collapse-insert', 'prepare', 'clone-source', 'clone-destination', 'relocate', 'drain'] as const;
+  const rows = [
+    'shrink',
+    'grow',
+    'punch',
+    'zero',
+    'collapse-insert',
+    'prepare',
+    'clone-source',
+    'clone-destination',
+    'relocate',
+    'drain',
+  ] as const;
   for (const row of rows) {
     const w = new World();
     w.create(5, 8);

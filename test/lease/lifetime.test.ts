@@ -135,7 +135,9 @@ describe('crash, remount, unmount (leases.md section 4, "any")', () => {
     expect(w.state(guarded.id)).toBe('gone');
     expect(w.state(raw.id)).toBe('ORPHANED');
     expect(w.store.leaseRows.get(raw.id)).toMatchObject({ state: 'ORPHANED' });
-    expect(w.leases.check({ id: raw.id, seq: raw.seq, token: raw.token }, w.holder(1), 'any')).toMatchObject({ errno: E.STALE });
+    expect(w.leases.check({ id: raw.id, seq: raw.seq, token: raw.token }, w.holder(1), 'any')).toMatchObject({
+      errno: E.STALE,
+    });
     expect(w.append(2, 6).errno).toBe(E.TXTBSY);
     expect(w.shrink(2, 6, 0).errno).toBe(0);
     expect(w.quarantined()).toHaveLength(8);
@@ -244,7 +246,10 @@ describe('crash, remount, unmount (leases.md section 4, "any")', () => {
     w.leases.stopAll((views) => {
       orphans = views.map((v) => v.id);
     });
-    expect(w.events.filter((e) => e.event.event === 'recall').map((e) => e.event.reason)).toEqual(['unmount', 'unmount']);
+    expect(w.events.filter((e) => e.event.event === 'recall').map((e) => e.event.reason)).toEqual([
+      'unmount',
+      'unmount',
+    ]);
     expect(w.ask(3, 5, { kind: 'layout' }).result).toMatchObject({ errno: E.AGAIN, refusal: { cause: 'stopping' } });
     w.giveBack(1, one.id);
     expect(orphans).toBeUndefined();

@@ -104,12 +104,20 @@ describe('the operation matrix, cell by cell (leases.md section 5)', () => {
 
   test.each(Object.entries(HOLDER))('by the holder itself: %s', (name, letters) => {
     const row = MATRICES.strict[name as keyof typeof ROW_NUMBERS];
-    const own = [facts('layout', { rw: false }), facts('layout'), facts('direct', { unwrittenOk: true }), facts('unbreakable'), facts('exclusive')];
+    const own = [
+      facts('layout', { rw: false }),
+      facts('layout'),
+      facts('direct', { unwrittenOk: true }),
+      facts('unbreakable'),
+      facts('exclusive'),
+    ];
     expect(own.map((f) => byHolder(row, f)).join(' ')).toBe(letters);
   });
 
   test('rows 1 to 28 are all there, and every name has a line', () => {
-    expect([...new Set(Object.values(ROW_NUMBERS))].sort((a, b) => a - b)).toEqual(Array.from({ length: 28 }, (_, i) => i + 1));
+    expect([...new Set(Object.values(ROW_NUMBERS))].sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 28 }, (_, i) => i + 1),
+    );
     expect([...Object.keys(DOCUMENT), 'seal'].sort()).toEqual([...ROW_NAMES].sort());
   });
 
@@ -129,14 +137,29 @@ describe('the operation matrix, cell by cell (leases.md section 5)', () => {
   test('policy map-direct-v7: every write(2) and size change recalls, an allocating write fails', () => {
     const m = MATRICES['map-direct-v7'];
     const direct = facts('direct');
-    const letters = ['write-in-place', 'write-unwritten', 'write-hole', 'write-append', 'extend-preallocated', 'shrink', 'grow'] as const;
+    const letters = [
+      'write-in-place',
+      'write-unwritten',
+      'write-hole',
+      'write-append',
+      'extend-preallocated',
+      'shrink',
+      'grow',
+    ] as const;
     expect(letters.map((name) => thirdParty(m[name], direct)).join('')).toBe('BBTTBBB');
     expect(letters.map((name) => thirdParty(m[name], facts('layout'))).join('')).toBe('BBBBBBB');
   });
 
   test('policy chinner-2019: additive changes never conflict, subtractive ones as strict', () => {
     const m = MATRICES['chinner-2019'];
-    const additive = ['write-unwritten', 'write-hole', 'write-append', 'extend-preallocated', 'grow', 'fallocate'] as const;
+    const additive = [
+      'write-unwritten',
+      'write-hole',
+      'write-append',
+      'extend-preallocated',
+      'grow',
+      'fallocate',
+    ] as const;
     for (const name of additive) {
       expect(thirdParty(m[name], facts('direct')), name).toBe('A');
       expect(thirdParty(m[name], facts('layout', { coherent: true })), name).toBe('A');
@@ -144,7 +167,8 @@ describe('the operation matrix, cell by cell (leases.md section 5)', () => {
       expect(thirdParty(m[name], facts('unbreakable', { frozen: true })), name).toBe('T');
       expect(bySeal(m[name], 1), name).toBe('T');
     }
-    for (const name of ['shrink', 'punch', 'collapse-insert', 'relocate'] as const) expect(m[name]).toEqual(MATRICES.strict[name]);
+    for (const name of ['shrink', 'punch', 'collapse-insert', 'relocate'] as const)
+      expect(m[name]).toEqual(MATRICES.strict[name]);
   });
 });
 

@@ -35,7 +35,13 @@ describe('an operation against a lease (leases.md sections 4 and 5)', () => {
     expect(w.eventsOf(1, 'recall')).toEqual([]);
     const verdict = w.judge(2, 5, 'write-append', 8 * BLOCK, BLOCK);
     expect(verdict).toMatchObject({
-      refusal: { lease: lease.id, holder: { pid: 1, command: 'p1' }, offset: 0, length: Number.POSITIVE_INFINITY, ageMs: 3200 },
+      refusal: {
+        lease: lease.id,
+        holder: { pid: 1, command: 'p1' },
+        offset: 0,
+        length: Number.POSITIVE_INFINITY,
+        ageMs: 3200,
+      },
     });
     expect(w.leases.why(5, ['write-append', 'shrink', 'read'])).toMatchObject([
       { row: 'write-append', verdict: 'refused', errno: E.TXTBSY },
@@ -61,7 +67,12 @@ describe('an operation against a lease (leases.md sections 4 and 5)', () => {
     const w = new World();
     w.create(5, 8);
     w.take(1, 5, { kind: 'direct', offset: 0, length: 4 * BLOCK });
-    w.take(2, 5, { kind: 'direct', unbreakable: true, offset: 4 * BLOCK, length: 4 * BLOCK }, w.holder(2, { privileged: true }));
+    w.take(
+      2,
+      5,
+      { kind: 'direct', unbreakable: true, offset: 4 * BLOCK, length: 4 * BLOCK },
+      w.holder(2, { privileged: true }),
+    );
     expect(w.punch(3, 5, 0, 8).errno).toBe(E.TXTBSY);
     expect(w.eventsOf(1, 'recall')).toEqual([]);
     expect(w.file(5).blocks.size).toBe(8);
@@ -159,7 +170,9 @@ describe('an operation against a lease (leases.md sections 4 and 5)', () => {
     ]);
     expect(w.store.leaseRows.size).toBe(2);
     expect(w.giveBack(1, lease.id, undefined, { offset: 100 }).errno).toBe(E.INVAL);
-    expect(w.giveBack(1, split.rest.id, undefined, { offset: 5 * BLOCK, length: BLOCK })).toMatchObject({ offset: 6 * BLOCK });
+    expect(w.giveBack(1, split.rest?.id as number, undefined, { offset: 5 * BLOCK, length: BLOCK })).toMatchObject({
+      offset: 6 * BLOCK,
+    });
   });
 
   test('breakers of different files never wait for one another; others are served meanwhile', () => {
@@ -196,7 +209,11 @@ describe('an operation against a lease (leases.md sections 4 and 5)', () => {
     const w = new World({ waitersPerUid: 2 });
     w.create(5, 8);
     w.take(1, 5, { kind: 'direct' });
-    expect([w.shrink(2, 5, 1), w.shrink(3, 5, 1), w.shrink(4, 5, 1)].map((t) => t.errno)).toEqual([undefined, undefined, E.NOLCK]);
+    expect([w.shrink(2, 5, 1), w.shrink(3, 5, 1), w.shrink(4, 5, 1)].map((t) => t.errno)).toEqual([
+      undefined,
+      undefined,
+      E.NOLCK,
+    ]);
   });
 });
 

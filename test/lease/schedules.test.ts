@@ -13,13 +13,33 @@ const LIVE = ['GRANTED', 'RECALLED', 'FENCING', 'FENCE_FAILED', 'ORPHANED'];
 const ENDING = ['RECALLED', 'FENCING', 'FENCE_FAILED', 'ORPHANED'];
 
 type Step =
-  | { do: 'get'; who: number; ino: number; kind: 'layout' | 'direct' | 'exclusive' | 'frozen' | 'swap'; rw: boolean; pin: boolean; from: number; count: number; wait: boolean; odp: boolean; expire: 'relocate' | 'kill' | 'none'; bind: 'fd' | 'process' | 'named' }
+  | {
+      do: 'get';
+      who: number;
+      ino: number;
+      kind: 'layout' | 'direct' | 'exclusive' | 'frozen' | 'swap';
+      rw: boolean;
+      pin: boolean;
+      from: number;
+      count: number;
+      wait: boolean;
+      odp: boolean;
+      expire: 'relocate' | 'kill' | 'none';
+      bind: 'fd' | 'process' | 'named';
+    }
   | { do: 'expose'; which: number; who: number }
   | { do: 'unmap'; which: number }
   | { do: 'return'; which: number; stale: boolean; part: boolean }
   | { do: 'ack' | 'delay' | 'downgrade' | 'upgrade' | 'revoke' | 'expire' | 'force' | 'renew'; which: number }
   | { do: 'reclaim'; which: number; who: number }
-  | { do: 'shrink' | 'punch' | 'append' | 'fallocate' | 'insert'; who: number; ino: number; at: number; count: number; nonblocking: boolean }
+  | {
+      do: 'shrink' | 'punch' | 'append' | 'fallocate' | 'insert';
+      who: number;
+      ino: number;
+      at: number;
+      count: number;
+      nonblocking: boolean;
+    }
   | { do: 'interrupt'; which: number }
   | { do: 'wait'; ms: number }
   | { do: 'die'; who: number }
@@ -48,8 +68,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('expose' as const), which, who }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('unmap' as const), which }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('return' as const), which, stale: fc.constantFrom(false, false, true), part: fc.boolean() }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('ack', 'delay', 'downgrade', 'upgrade', 'revoke', 'expire', 'force', 'renew'), which }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('return' as const),
+      which,
+      stale: fc.constantFrom(false, false, true),
+      part: fc.boolean(),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom('ack', 'delay', 'downgrade', 'upgrade', 'revoke', 'expire', 'force', 'renew'),
+      which,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reclaim' as const), which, who }) },
   {
     weight: 7,
@@ -63,9 +97,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('interrupt' as const), which }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 1000, 2000, 20_000, 45_000, 60_000, 200_000, 700_000) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('wait' as const),
+      ms: fc.constantFrom(1, 1000, 2000, 20_000, 45_000, 60_000, 200_000, 700_000),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('die' as const), who }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('lose event', 'fail fence', 'relocate fails', 'crash', 'adopt') }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom('lose event', 'fail fence', 'relocate fails', 'crash', 'adopt') }),
+  },
 ) as fc.Arbitrary<Step>;
 
 interface Pending {
@@ -90,7 +133,11 @@ class Run {
   private mapText(file: number, from: number, to: number): string {
     const entry = this.world.files.get(file);
     if (!entry) return '';
-    return [...entry.blocks].filter(([block]) => block >= from && block < to).sort((a, b) => a[0] - b[0]).map(([block, b]) => `${block}:${b.device}`).join(' ');
+    return [...entry.blocks]
+      .filter(([block]) => block >= from && block < to)
+      .sort((a, b) => a[0] - b[0])
+      .map(([block, b]) => `${block}:${b.device}`)
+      .join(' ');
   }
 
   private lease(n: number) {
@@ -185,10 +232,16 @@ class Run {
         const lease = this.lease(s.which);
         if (!lease || lease.holder.session === 0) return;
         const answer: { result: unknown; cancel(errno: number): void } = { result: undefined, cancel: () => {} };
-        const waiting = w.leases.upgrade({ id: lease.id }, w.holder(lease.holder.session), { kind: 'exclusive' }, 30_000, (r) => {
-          expect(answer.result, 'one answer').toBeUndefined();
-          answer.result = r;
-        });
+        const waiting = w.leases.upgrade(
+          { id: lease.id },
+          w.holder(lease.holder.session),
+          { kind: 'exclusive' },
+          30_000,
+          (r) => {
+            expect(answer.result, 'one answer').toBeUndefined();
+            answer.result = r;
+          },
+        );
         if (waiting) answer.cancel = (errno) => waiting.cancel(errno);
         this.asks.push(answer);
         return;
@@ -227,7 +280,8 @@ class Run {
                     ? { errno: 0 }
                     : w.insert(s.who, s.ino, s.at, s.count);
         if (told.errno === E.TXTBSY || told.errno === E.DEADLK) expect(this.snapshot(), 'I3').toBe(before);
-        if (s.nonblocking && (s.do === 'shrink' || s.do === 'punch' || s.do === 'append')) expect(told.errno, 'I13').toBeDefined();
+        if (s.nonblocking && (s.do === 'shrink' || s.do === 'punch' || s.do === 'append'))
+          expect(told.errno, 'I13').toBeDefined();
         this.operations.push({ told, nonblocking: s.nonblocking });
         return;
       }
@@ -262,7 +316,10 @@ class Run {
 
   /** I3: what a refused operation must not change. */
   private snapshot(): string {
-    return JSON.stringify([FILES.map((file) => this.mapText(file, 0, 1e9)), this.world.leases.list().map((v) => [v.id, v.state, v.seq])]);
+    return JSON.stringify([
+      FILES.map((file) => this.mapText(file, 0, 1e9)),
+      this.world.leases.list().map((v) => [v.id, v.state, v.seq]),
+    ]);
   }
 
   /** I5: what is granted lies over nobody who is on his way out. */
@@ -282,7 +339,9 @@ class Run {
     const leases = w.leases.list();
     const files = new Map(FILES.map((file) => [file, w.files.get(file)]));
     // The store says what the engine says (I16: a crash now would find every grant).
-    expect([...w.store.leaseRows.values()].map((r) => [r.id, r.state, r.seq]).sort()).toEqual(leases.map((l) => [l.id, l.state, l.seq]).sort());
+    expect([...w.store.leaseRows.values()].map((r) => [r.id, r.state, r.seq]).sort()).toEqual(
+      leases.map((l) => [l.id, l.state, l.seq]).sort(),
+    );
     for (const row of w.leases.quarantineList()) {
       // I11: somebody is still to answer for it.
       const owner = leases.find((l) => l.id === row.lease);
@@ -296,16 +355,22 @@ class Run {
       const from = lease.offset / BLOCK;
       const to = Number.isFinite(lease.length) ? from + lease.length / BLOCK : Number.POSITIVE_INFINITY;
       // I2: while a direct lease is granted or its recall goes on, its map is the one it was given.
-      if (['direct', 'frozen', 'swap'].includes(lease.kind) && ['GRANTED', 'RECALLED'].includes(lease.state) && !lease.odp) {
+      if (
+        ['direct', 'frozen', 'swap'].includes(lease.kind) &&
+        ['GRANTED', 'RECALLED'].includes(lease.state) &&
+        !lease.odp
+      ) {
         const now = this.mapText(lease.ino, from, to);
         const promised = this.promised.get(key);
-        if (promised && promised.from === from && promised.to === to) expect(now, `I2: lease ${key}`).toBe(promised.map);
+        if (promised && promised.from === from && promised.to === to)
+          expect(now, `I2: lease ${key}`).toBe(promised.map);
         else this.promised.set(key, { from, to, ino: lease.ino, map: now });
       } else this.promised.delete(key);
     }
     for (const id of this.promised.keys()) if (!leases.some((l) => l.id === id)) this.promised.delete(id);
     // I6: nobody waits without a deadline, and every waiter that is listed waits for something that will end.
-    for (const waiter of w.leases.waiters()) expect(waiter.deadlineMs, `I6: ${waiter.operation}`).toBeGreaterThanOrEqual(0);
+    for (const waiter of w.leases.waiters())
+      expect(waiter.deadlineMs, `I6: ${waiter.operation}`).toBeGreaterThanOrEqual(0);
     // I7: seq of the events of one lease never goes back, and no recall has the seq of another one.
     const seen = new Map<number, number>();
     const recalls = new Set<string>();
@@ -321,12 +386,17 @@ class Run {
     for (const [id, pids] of w.maps) {
       if ([...pids].every((pid) => w.dead.has(pid))) continue;
       const lease = leases.find((l) => l.id === id);
-      if (!lease || !lease.raw) continue;
+      if (!lease?.raw) continue;
       const reached = this.reachable.get(id);
       if (!reached) continue;
       for (const [block, freed] of reached) {
-        expect(w.freed.get(block) ?? 0, `block ${block}, mapped under lease ${id} (${lease.state}), was given back`).toBe(freed);
-        const other = [...files.values()].find((f) => f && f.ino !== lease.ino && [...f.blocks.values()].some((b) => b.device === block));
+        expect(
+          w.freed.get(block) ?? 0,
+          `block ${block}, mapped under lease ${id} (${lease.state}), was given back`,
+        ).toBe(freed);
+        const other = [...files.values()].find(
+          (f) => f && f.ino !== lease.ino && [...f.blocks.values()].some((b) => b.device === block),
+        );
         expect(other?.ino, `block ${block}, mapped under lease ${id}`).toBeUndefined();
         expect(w.used.has(block), `block ${block}, mapped under lease ${id}, is free`).toBe(true);
       }
@@ -341,7 +411,8 @@ class Run {
       const blocks = new Map<number, number>();
       const end = lease.offset + lease.length;
       for (const [block, entry] of this.world.files.get(lease.ino)?.blocks ?? []) {
-        if (block * BLOCK >= lease.offset && block * BLOCK < end) blocks.set(entry.device, this.world.freed.get(entry.device) ?? 0);
+        if (block * BLOCK >= lease.offset && block * BLOCK < end)
+          blocks.set(entry.device, this.world.freed.get(entry.device) ?? 0);
       }
       this.reachable.set(lease.id, blocks);
     }
@@ -371,15 +442,19 @@ describe('invariants I1 to I16 over random schedules (leases.md section 10)', ()
   const numRuns = Number(process.env.SCHEDULES ?? 2000);
   test(`${numRuns} schedules`, { timeout: Math.max(60_000, numRuns * 20) }, () => {
     fc.assert(
-      fc.property(fc.constantFrom('quarantine', 'hold'), fc.array(step, { minLength: 1, maxLength: 40 }), (expired, steps) => {
-        const run = new Run(expired as 'quarantine');
-        for (const s of steps) {
-          run.note();
-          run.take(s);
-          run.check();
-        }
-        run.finish();
-      }),
+      fc.property(
+        fc.constantFrom('quarantine', 'hold'),
+        fc.array(step, { minLength: 1, maxLength: 40 }),
+        (expired, steps) => {
+          const run = new Run(expired as 'quarantine');
+          for (const s of steps) {
+            run.note();
+            run.take(s);
+            run.check();
+          }
+          run.finish();
+        },
+      ),
       { numRuns, seed: Number(process.env.SEED ?? 20_260_101) },
     );
   });

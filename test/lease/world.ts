@@ -2,12 +2,23 @@
  * A world for the lease engine: a block map, processes and a device small enough to check every block after every step. It does
  * what the operations' guard does: judge, begin, judge again in the call that resumes, change the map.
  */
-import type { Access, Actor, Change, GetRequest, GetResult, Granted, Holder, Refused, Waiter } from '../../src/lease/api.ts';
+import type {
+  Access,
+  Actor,
+  Change,
+  GetRequest,
+  GetResult,
+  Granted,
+  Holder,
+  ReturnResult,
+  Waiter,
+} from '../../src/lease/api.ts';
 import type { LeaseEvent } from '../../src/lease/events.ts';
 import { Leases } from '../../src/lease/leases.ts';
 import { MemoryStore } from '../../src/lease/memory-store.ts';
 import type { FenceSubject, LeaseOptions, Mapper, Ports, Run } from '../../src/lease/ports.ts';
 import type { RowName } from '../../src/lease/rows.ts';
+import type { Store } from '../../src/lease/store.ts';
 import { VirtualClock } from '../../src/system/clock.ts';
 
 export const BLOCK = 4096;
@@ -27,6 +38,9 @@ export interface File {
   linked: boolean;
 }
 
+/** A return's answer with the fields of either outcome, for expectations. */
+export type Returned = { ok: boolean; errno?: number } & Partial<Omit<Extract<ReturnResult, { ok: true }>, 'ok'>>;
+
 export interface Told {
   errno: number | undefined;
 }
@@ -40,7 +54,7 @@ const ALL: Access = { read: true, write: true, owner: true };
 
 export class World {
   clock = new VirtualClock();
-  store = new MemoryStore();
+  store: MemoryStore;
   files = new Map<number, File>();
   /** Device blocks in use by files or quarantine. */
   used = new Set<number>();
@@ -63,11 +77,14 @@ export class World {
   mapperErrno = 0;
   windowErrno = 0;
   epoch = 1;
+  randoms = 0;
   leases: Leases;
   options: Partial<LeaseOptions>;
   fenceCommand: Ports['fenceCommand'];
 
-  constructor(options: Partial<LeaseOptions> = {}, deviceBlocks = 256) {
+  constructor(options: Partial<LeaseOptions> = {}, deviceBlocks = 256, store: Store = new MemoryStore()) {
+    // Tests that look into the store use the one in memory.
+    this.store = store as MemoryStore;
     this.options = options;
     this.deviceBlocks = deviceBlocks;
     this.leases = this.engine();
@@ -79,7 +96,7 @@ export class World {
     const ports: Ports = {
       clock: this.clock,
       store: this.store,
-      random: (bytes) => Buffer.alloc(bytes, this.store.leaseRows.size + 1),
+      random: (bytes) => Buffer.alloc(bytes, ++this.randoms),
       notify: (session, event) => void this.events.push({ session, event: { ...event } }),
       log: (level, message) => void this.logs.push(`${level}: ${message}`),
       space: { release: (start, length) => this.release(start, length) },
@@ -209,8 +226,13 @@ export class World {
   private mappers(subjects: readonly FenceSubject[]): Map<number, Mapper[]> {
     const found = new Map<number, Mapper[]>();
     for (const subject of subjects) {
-      const pids = [...(this.maps.get(subject.id) ?? [])].filter((pid) => !this.dead.has(pid));
-      found.set(subject.id, pids.map((pid) => ({ pid, command: `p${pid}` })));
+      // As the real look-up: by the device blocks it is told of. Who is told of none finds nobody.
+      const looked = subject.reach.length > 0 ? (this.maps.get(subject.id) ?? []) : [];
+      const pids = [...looked].filter((pid) => !this.dead.has(pid));
+      found.set(
+        subject.id,
+        pids.map((pid) => ({ pid, command: `p${pid}` })),
+      );
     }
     return found;
   }
@@ -219,19 +241,38 @@ export class World {
 
   /** Process n with session n and start time 10 n. */
   holder(n: number, more: Partial<Holder> = {}): Holder {
-    return { session: n, pid: n, tgid: n, start: n * 10, command: `p${n}`, uid: 1000, gid: 1000, privileged: false, ...more };
+    return {
+      session: n,
+      pid: n,
+      tgid: n,
+      start: n * 10,
+      command: `p${n}`,
+      uid: 1000,
+      gid: 1000,
+      privileged: false,
+      ...more,
+    };
   }
 
   root(n = 99): Holder {
     return this.holder(n, { privileged: true, uid: 0 });
   }
 
-  ask(n: number, ino: number, request: Partial<GetRequest> & { kind: GetRequest['kind'] }, holder: Holder = this.holder(n)): Ask {
+  ask(
+    n: number,
+    ino: number,
+    request: Partial<GetRequest> & { kind: GetRequest['kind'] },
+    holder: Holder = this.holder(n),
+  ): Ask {
     const ask: Ask = { result: undefined, cancel: () => {} };
-    const waiting = this.leases.get({ ino, path: Buffer.from(`/f${ino}`), access: ALL, ...request }, holder, (result) => {
-      if (ask.result) throw new Error('answered twice');
-      ask.result = result;
-    });
+    const waiting = this.leases.get(
+      { ino, path: Buffer.from(`/f${ino}`), access: ALL, ...request },
+      holder,
+      (result) => {
+        if (ask.result) throw new Error('answered twice');
+        ask.result = result;
+      },
+    );
     if (waiting) ask.cancel = (errno) => waiting.cancel(errno);
     else if (!ask.result) throw new Error('neither answered nor waiting');
     return ask;
@@ -251,12 +292,12 @@ export class World {
   }
 
   giveBack(n: number, id: number, seq?: number, more: { offset?: number; length?: number; cascade?: boolean } = {}) {
-    const told: { result: Granted | Refused | any } = { result: undefined };
+    const told: { result: ReturnResult | undefined } = { result: undefined };
     this.leases.return_({ id, seq }, this.holder(n), more, (result) => {
       told.result = result;
     });
     if (told.result?.ok && told.result.state === 'RELEASED') this.maps.delete(id);
-    return told.result;
+    return told.result as Returned;
   }
 
   die(n: number, closes = true): void {
@@ -284,7 +325,13 @@ export class World {
   }
 
   /** An operation as the guard runs it; `change` alters the map. Blocks, not bytes. */
-  operate(n: number, ino: number, changes: Change[], change: () => void, nonblocking = false): Told & { waiter?: Waiter } {
+  operate(
+    n: number,
+    ino: number,
+    changes: Change[],
+    change: () => void,
+    nonblocking = false,
+  ): Told & { waiter?: Waiter } {
     const told: Told & { waiter?: Waiter } = { errno: undefined };
     const actor = this.actor(n);
     const attempt = (): void => {
@@ -292,10 +339,17 @@ export class World {
       const verdict = this.leases.judge(ino, changes, actor, changes[0].row, nonblocking);
       if (verdict.go) return finish(0);
       if (!verdict.wait) return finish(verdict.errno);
-      told.waiter = this.leases.begin(ino, changes, actor, changes[0].row, (errno) => (errno === 0 ? attempt() : finish(errno)), {
-        nonblocking,
-        previous: told.waiter,
-      });
+      told.waiter = this.leases.begin(
+        ino,
+        changes,
+        actor,
+        changes[0].row,
+        (errno) => (errno === 0 ? attempt() : finish(errno)),
+        {
+          nonblocking,
+          previous: told.waiter,
+        },
+      );
     };
     const finish = (errno: number): void => {
       if (told.errno !== undefined) throw new Error('finished twice');
@@ -311,26 +365,44 @@ export class World {
   }
 
   shrink(n: number, ino: number, size: number, nonblocking = false) {
-    return this.operate(n, ino, [{ row: 'shrink', offset: size * BLOCK, length: Number.POSITIVE_INFINITY }], () => {
-      const file = this.file(ino);
-      for (const block of [...file.blocks.keys()]) if (block >= size) this.drop(file, block);
-      file.size = Math.min(size, file.size);
-    }, nonblocking);
+    return this.operate(
+      n,
+      ino,
+      [{ row: 'shrink', offset: size * BLOCK, length: Number.POSITIVE_INFINITY }],
+      () => {
+        const file = this.file(ino);
+        for (const block of [...file.blocks.keys()]) if (block >= size) this.drop(file, block);
+        file.size = Math.min(size, file.size);
+      },
+      nonblocking,
+    );
   }
 
   punch(n: number, ino: number, from: number, count: number, nonblocking = false) {
-    return this.operate(n, ino, [{ row: 'punch', offset: from * BLOCK, length: count * BLOCK }], () => {
-      const file = this.file(ino);
-      for (let block = from; block < from + count; block++) this.drop(file, block);
-    }, nonblocking);
+    return this.operate(
+      n,
+      ino,
+      [{ row: 'punch', offset: from * BLOCK, length: count * BLOCK }],
+      () => {
+        const file = this.file(ino);
+        for (let block = from; block < from + count; block++) this.drop(file, block);
+      },
+      nonblocking,
+    );
   }
 
   append(n: number, ino: number, nonblocking = false) {
     const { size } = this.file(ino);
-    return this.operate(n, ino, [{ row: 'write-append', offset: size * BLOCK, length: BLOCK }], () => {
-      const file = this.file(ino);
-      if (this.fill(file, file.size)) file.size++;
-    }, nonblocking);
+    return this.operate(
+      n,
+      ino,
+      [{ row: 'write-append', offset: size * BLOCK, length: BLOCK }],
+      () => {
+        const file = this.file(ino);
+        if (this.fill(file, file.size)) file.size++;
+      },
+      nonblocking,
+    );
   }
 
   fallocate(n: number, ino: number, from: number, count: number) {
@@ -344,12 +416,17 @@ export class World {
 
   /** Inserts holes: the blocks behind move up. */
   insert(n: number, ino: number, at: number, count: number) {
-    return this.operate(n, ino, [{ row: 'collapse-insert', offset: at * BLOCK, length: Number.POSITIVE_INFINITY }], () => {
-      const file = this.file(ino);
-      const moved = [...file.blocks].map(([block, entry]) => [block >= at ? block + count : block, entry] as const);
-      file.blocks = new Map(moved);
-      file.size += count;
-    });
+    return this.operate(
+      n,
+      ino,
+      [{ row: 'collapse-insert', offset: at * BLOCK, length: Number.POSITIVE_INFINITY }],
+      () => {
+        const file = this.file(ino);
+        const moved = [...file.blocks].map(([block, entry]) => [block >= at ? block + count : block, entry] as const);
+        file.blocks = new Map(moved);
+        file.size += count;
+      },
+    );
   }
 
   unlink(n: number, ino: number) {
@@ -363,7 +440,9 @@ export class World {
   // --- what the tests look at -----------------------------------------------------------------------------------
 
   eventsOf(session: number, name?: string): LeaseEvent[] {
-    return this.events.filter((e) => e.session === session && (name === undefined || e.event.event === name)).map((e) => e.event);
+    return this.events
+      .filter((e) => e.session === session && (name === undefined || e.event.event === name))
+      .map((e) => e.event);
   }
 
   state(id: number): string {
@@ -371,7 +450,9 @@ export class World {
   }
 
   quarantined(): number[] {
-    return this.leases.quarantineList().flatMap((row) => Array.from({ length: row.length }, (_, i) => row.deviceBlock + i));
+    return this.leases
+      .quarantineList()
+      .flatMap((row) => Array.from({ length: row.length }, (_, i) => row.deviceBlock + i));
   }
 
   /** Blocks add up: every used block is in one file or in quarantine, and in one only (I12). */
@@ -383,7 +464,8 @@ export class World {
       owners.set(block, owner);
       if (!this.used.has(block)) throw new Error(`block ${block} of ${owner} is free`);
     };
-    for (const file of this.files.values()) for (const entry of file.blocks.values()) claim(entry.device, `file ${file.ino}`);
+    for (const file of this.files.values())
+      for (const entry of file.blocks.values()) claim(entry.device, `file ${file.ino}`);
     for (const block of this.quarantined()) claim(block, 'quarantine');
     if (owners.size !== this.used.size) throw new Error(`${this.used.size - owners.size} blocks are lost`);
   }
