@@ -13,12 +13,16 @@ export const redoPath = (path: string): string => `${path}.meta-redo`;
 
 /**
  * Opens and locks the device: flock(2), which belongs to the open file, dies with the process and works on block devices.
- * A writer excludes everybody; readers share. Throws BUSY with the owner's pid as the header tells it.
+ * A writer excludes everybody; readers share. Throws BUSY with the owner's pid as the header tells it. `fd`: of a device
+ * that is open and locked already, by the supervisor.
  */
 export function openDevice(
   path: string,
-  options: { readOnly?: boolean; create?: boolean; io?: StorageIo } = {},
+  options: { readOnly?: boolean; create?: boolean; io?: StorageIo; fd?: number } = {},
 ): Device {
+  if (options.fd !== undefined) {
+    return new Device(options.fd, Math.max(0, lseek(options.fd, 0, SEEK.END)), options.io ?? systemIo);
+  }
   const kind = kindOf(path);
   if (kind === 'other') throw new VolumeError('INVALID', `${path} is neither a regular file nor a block device`);
   let flags: number = options.readOnly ? O.RDONLY : O.RDWR;
@@ -37,7 +41,8 @@ export function openDevice(
 }
 
 /** The same lock on the database file. The descriptor must be closed after SQLite's connections (see wal.ts). */
-export function lockDatabase(path: string, options: { readOnly?: boolean; pid?: number } = {}): number {
+export function lockDatabase(path: string, options: { readOnly?: boolean; pid?: number; fd?: number } = {}): number {
+  if (options.fd !== undefined) return options.fd;
   const fd = open(path, options.readOnly ? O.RDONLY : O.RDWR);
   if (fd === -E.NOENT) throw new VolumeError('NOT_A_VOLUME', `${path} (the metadata) is missing`);
   if (fd < 0) throw new VolumeError('SYSTEM', `cannot open ${path}`, { errno: -fd });

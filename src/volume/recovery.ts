@@ -19,8 +19,12 @@ export interface Recovery {
   sequence: number;
   /** Answered operations brought back from the redo log. */
   replayed: number;
+  /** Last transaction that was committed before the replay. */
+  committed: number;
   /** Replies that were due, by request (replay.ts `answerKey`). */
   answers: Map<string, Buffer>;
+  /** Key of the last one. */
+  lastAnswer: string | undefined;
   /** Extents that were in state 2. */
   unsynced: number;
   /** Steps that the schema went forward. */
@@ -74,7 +78,7 @@ export function openDatabase(
 export function recover(
   database: Database,
   device: Device,
-  given: { row: Row & { version: number }; host: Host; readOnly: boolean; redoPath: string },
+  given: { row: Row & { version: number }; host: Host; readOnly: boolean; redoPath: string; sameMount?: boolean },
 ): Recovery {
   const { row, host } = given;
   const { connection } = database;
@@ -85,8 +89,10 @@ export function recover(
     sameBoot,
     epoch: row.epoch,
     sequence: row.sequence,
+    committed: row.sequence,
     replayed: 0,
     answers: new Map(),
+    lastAnswer: undefined,
     unsynced: 0,
     migrated: 0,
     problem: undefined,
@@ -99,6 +105,7 @@ export function recover(
     const replayed = replay(connection, given.redoPath, row.uuid, row.sequence);
     found.replayed = replayed.operations;
     found.answers = replayed.answers;
+    found.lastAnswer = replayed.lastAnswer;
     found.sequence = replayed.sequence;
     found.problem = replayed.problem;
     keepUnusable(replayed, given.redoPath);
@@ -106,7 +113,7 @@ export function recover(
   found.migrated = migrate(connection, row.version);
   const state = !clean && sameBoot ? 1 : 0;
   found.unsynced = connection.prepare('UPDATE extent SET state = ? WHERE state = 2').run(state).changes;
-  found.epoch = row.epoch + 1;
+  found.epoch = given.sameMount ? row.epoch : row.epoch + 1;
   connection.prepare('UPDATE volume SET epoch = ?, clean = 0, boot_id = ?').run(found.epoch, host.bootId);
   return found;
 }

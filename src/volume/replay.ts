@@ -9,6 +9,8 @@ export interface Replayed {
   operations: number;
   /** Replies by `unique` (low 53 bits and the rest, as `low:high`), for requests that the kernel sends again. */
   answers: Map<string, Buffer>;
+  /** Key of the last of them: the only one whose request may not have got it. */
+  lastAnswer: string | undefined;
   /** Transaction that the replay has committed, or the last one before if there was nothing to do. */
   sequence: number;
   /** Why the replay was given up; the volume is then in the state of its last commit. */
@@ -23,11 +25,22 @@ export const answerKey = (unique: number, uniqueHigh: number): string => `${uniq
  * must have been synced: the log may tell of blocks whose data is in the page cache only. All or nothing.
  */
 export function replay(connection: SQLite.Database, path: string, uuid: string, committed: number): Replayed {
-  const none: Replayed = { operations: 0, answers: new Map(), sequence: committed };
-  const frames = readFrames(path, uuid, committed);
-  if (frames.length === 0) return none;
-  const statements = new Map<number, { statement: SQLite.Statement; numbered: boolean }>();
   const answers = new Map<string, Buffer>();
+  const none: Replayed = { operations: 0, answers, lastAnswer: undefined, sequence: committed };
+  const all = readFrames(path, uuid, committed);
+  if (all.length === 0) return none;
+  let lastAnswer: string | undefined;
+  const answer = (unique: number, high: number, reply: Buffer): void => {
+    lastAnswer = answerKey(unique, high);
+    answers.set(lastAnswer, reply);
+  };
+  const frames = all.filter(({ sequence }) => sequence === committed + 1);
+  if (frames.length === 0) {
+    // Committed, and died before the log began anew: what is left of it are the replies.
+    for (const { records } of all) decodeRecords(records, { define: () => {}, run: () => {}, answer });
+    return { ...none, lastAnswer };
+  }
+  const statements = new Map<number, { statement: SQLite.Statement; numbered: boolean }>();
   connection.exec('BEGIN IMMEDIATE');
   try {
     for (const { records } of frames) {
@@ -40,7 +53,7 @@ export function replay(connection: SQLite.Database, path: string, uuid: string, 
           if (known.numbered) known.statement.run(bound(args));
           else known.statement.run(...args);
         },
-        answer: (unique, high, reply) => answers.set(answerKey(unique, high), reply),
+        answer,
       });
     }
     connection.prepare('UPDATE volume SET sequence = ?').run(committed + 1);
@@ -49,7 +62,7 @@ export function replay(connection: SQLite.Database, path: string, uuid: string, 
     if (connection.inTransaction) connection.exec('ROLLBACK');
     return { ...none, problem: `redo log ${path}: ${String(error)}` };
   }
-  return { operations: frames.length, answers, sequence: committed + 1 };
+  return { operations: frames.length, answers, lastAnswer, sequence: committed + 1 };
 }
 
 interface Frame {
@@ -57,7 +70,7 @@ interface Frame {
   records: Buffer;
 }
 
-/** Whole frames of the one transaction that follows `committed`, in order; none when the log is not of this volume. */
+/** Whole frames of one transaction, `committed` or the one after it, in order; none when the log is not of this volume. */
 function readFrames(path: string, uuid: string, committed: number): Frame[] {
   if (!fs.existsSync(path)) return [];
   const bytes = fs.readFileSync(path);
@@ -71,7 +84,9 @@ function readFrames(path: string, uuid: string, committed: number): Frame[] {
     if (length === 0 || length % 4 !== 0 || end > bytes.length) break;
     if (checksum(words, (at + 8) >> 2, end >> 2) !== words[(at >> 2) + 1]) break;
     const sequence = bytes.readDoubleLE(at + 8);
-    if (sequence === committed + 1) out.push({ sequence, records: bytes.subarray(at + FRAME, end) });
+    if (sequence === committed + 1 || sequence === committed) {
+      out.push({ sequence, records: bytes.subarray(at + FRAME, end) });
+    }
     at = (end + 7) & ~7;
   }
   return out;

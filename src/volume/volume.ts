@@ -30,6 +30,13 @@ export interface OpenOptions {
   io?: StorageIo;
   /** Tests pretend another boot. */
   host?: Host;
+  /** Descriptors of device and database that a supervisor has opened and locked; this volume closes them at its end. */
+  inherited?: { device: number; database: number };
+  /**
+   * Goes on with the mount of a daemon that died, in the same epoch. It is told of the replies that the log held, the one
+   * of the last operation first, before the log begins anew.
+   */
+  takeOver?: (recovery: Recovery) => void;
 }
 
 /**
@@ -76,17 +83,21 @@ export class Volume {
     const host = options.host ?? thisHost();
     const io = options.io ?? systemIo;
     const meta = metadataPath(path);
-    const device = openDevice(path, { readOnly, io });
+    const device = openDevice(path, { readOnly, io, fd: options.inherited?.device });
     let databaseFd = -1;
     let database: Database | undefined;
     let redo: Redo | undefined;
     try {
       const copies = readHeader(device);
       this.header = judgeHeader(copies.newest, path, readOnly, device.length);
-      databaseFd = lockDatabase(meta, { readOnly, pid: this.header.ownerPid });
+      const pid = this.header.ownerPid;
+      databaseFd = lockDatabase(meta, { readOnly, pid, fd: options.inherited?.database });
       const opened = openDatabase(meta, { path, header: this.header, readOnly });
       database = opened.database;
-      this.recovery = recover(database, device, { row: opened.row, host, readOnly, redoPath: redoPath(path) });
+      const sameMount = options.takeOver !== undefined;
+      const redoFile = redoPath(path);
+      this.recovery = recover(database, device, { row: opened.row, host, readOnly, redoPath: redoFile, sameMount });
+      options.takeOver?.(this.recovery);
       this.wal = readOnly ? undefined : new Wal(database, databaseFd, io);
       if (this.wal && options.redo !== false) redo = this.startRedo(redoPath(path));
       database.redo = redo;
@@ -165,7 +176,17 @@ export class Volume {
     return errno;
   }
 
-  /** Lets go of everything without saving anything, as a crash would (the page cache stays). For tests. */
+  /**
+   * Commits and lets go, for the next daemon of the same mount: neither clean nor checked in full, so that it is quick.
+   * 0, or positive errno: then the redo log has what could not be committed.
+   */
+  handOver(): number {
+    const errno = this.readOnly ? 0 : this.commits.commitNow();
+    this.abandon();
+    return errno;
+  }
+
+  /** Lets go of everything without saving anything, as a crash would (the page cache stays). */
   abandon(): void {
     if (this.closed) return;
     this.closed = true;
