@@ -163,12 +163,12 @@ static int step_rename(struct task *t)
 
 static void tree_dir(struct task *t, char *to, long n)
 {
-	snprintf(to, PATH_MAX, "%s/tree-%d/%ld", opt.path, t->index, n);
+	snprintf(to, PATH_MAX, "%s/tree-%d-%d/%ld", opt.path, getpid(), t->index, n);
 }
 
 static void make_root(struct task *t)
 {
-	snprintf(t->other, sizeof t->other, "%s/tree-%d", opt.path, t->index);
+	snprintf(t->other, sizeof t->other, "%s/tree-%d-%d", opt.path, getpid(), t->index);
 	if (mkdir(t->other, 0755) < 0) die("mkdir");
 	t->buffer = calloc(1, 4 * PAGE);
 }

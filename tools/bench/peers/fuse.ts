@@ -29,7 +29,8 @@ export const fuse2fs: PeerMaker = {
     const path = image(folder, size);
     command('mkfs.ext4', ['-q', '-F', '-E', 'lazy_itable_init=0', path]);
     const dir = mountPoint(folder);
-    const child = await serve('fuse2fs', ['-f', '-o', 'rw,allow_other', path, dir], dir, undo);
+    // hard_remove: else libfuse renames what is unlinked before its RELEASE came, and an rmdir then finds it.
+    const child = await serve('fuse2fs', ['-f', '-o', 'rw,allow_other,hard_remove', path, dir], dir, undo);
     return {
       name: 'fuse2fs',
       about: 'ext4 in userspace (e2fsprogs)',
