@@ -69,12 +69,15 @@ export class Guard {
     }
     const previous = this.waiters.get(request);
     const parked = request.park();
+    let resumed = false;
     const resume = (errno: number): void => {
+      resumed = true;
       parked.onInterrupt = undefined;
       if (errno !== 0) parked.error(errno);
       else this.redispatch(parked);
     };
     const waiter = leases.begin(inode.ino, changes, asker, operation, resume, { previous });
+    if (resumed) return false; // within that call: answered, or parked anew with a wait of its own
     this.waiters.set(parked, waiter);
     parked.onInterrupt = () => waiter.cancel(E.INTR);
     return false;
