@@ -156,14 +156,14 @@ export function zeroRange(
 
 /**
  * The file's size goes from `oldSize` to `newSize` (bytes; the caller sets it): shrinking frees all blocks behind the new
- * end, also those that were allocated beyond the old one; growing zeros what is left of the last block. 0 or errno.
+ * end, also those that were allocated beyond the old one (as does setting the same size); growing zeros what is left of the last block. 0 or errno.
  */
 export function truncate(core: Core, inode: MappedInode, oldSize: number, newSize: number): number {
   const { blockSize } = core;
   if (core.tooBig(0, newSize) !== 0) return E.FBIG;
-  if (newSize >= oldSize) return newSize > oldSize ? growOver(core, inode, newSize) : 0;
+  if (newSize > oldSize) return growOver(core, inode, newSize);
   core.reservations.drop(inode.ino);
-  if (newSize % blockSize !== 0) core.noteShrunk(inode.ino);
+  if (newSize < oldSize && newSize % blockSize !== 0) core.noteShrunk(inode.ino);
   if (core.unmap(inode, Math.ceil(newSize / blockSize), MAX_FILE_BLOCKS) > 0) core.changed(inode, inode.gen);
   return 0;
 }

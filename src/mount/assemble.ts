@@ -24,6 +24,7 @@ import { mappedFile } from '../system/process.ts';
 import type { Volume } from '../volume/volume.ts';
 import { dispatchTable } from './dispatch.ts';
 import { fenceCommand } from './fence-command.ts';
+import { COUNTER, type Handover } from './handover.ts';
 import { LeaseMap } from './lease-map.ts';
 import type { MountOptions } from './options.ts';
 import { Passthrough } from './passthrough.ts';
@@ -45,15 +46,18 @@ export class House {
   readonly handlers: (Handler | undefined)[];
   private readonly volume: Volume;
   private readonly options: MountOptions;
+  private readonly handover: Handover | undefined;
   private readonly processes: Processes;
   private session: Session | undefined;
 
-  constructor(volume: Volume, options: MountOptions, clock: Clock, log: Log) {
+  /** `handover`: of a supervised mount; `takeOver`: an earlier daemon has served it. */
+  constructor(volume: Volume, options: MountOptions, clock: Clock, log: Log, handover?: Handover, takeOver = false) {
     this.volume = volume;
     this.options = options;
+    this.handover = handover;
     const { database, commits, blockSize, deviceBlocks, firstBlock, device } = volume;
 
-    const inodes = new Inodes(volume, { clock, maxInodes: options.maxInodes, atime: options.atime });
+    const inodes = new Inodes(volume, { clock, maxInodes: options.maxInodes, atime: options.atime, shared: handover });
     const space = new Space({ database, commits, deviceBlocks, firstBlock });
     const blockmap = new BlockMap({
       database,
@@ -112,9 +116,10 @@ export class House {
       space,
       leases,
       guard: new Guard(leases, (request) => this.session?.redispatch(request)),
-      handles: new Handles(volume.epoch),
+      handles: new Handles(volume.epoch, handover?.counters.subarray(COUNTER.FILE_HANDLE)),
       options: operationOptions(options, volume.readOnly),
       clock,
+      forgetAttributes: (ino) => this.session?.notifier.invalInode(ino, -1, 0) ?? Promise.resolve(0),
       control: undefined,
     };
     this.fs = fs;
@@ -123,9 +128,10 @@ export class House {
     this.handlers = dispatchTable(fs, this.control);
 
     volume.onRecover(() => {
-      leases.recover(volume.epoch);
+      leases.recover(volume.epoch, takeOver);
       inodes.recover();
     });
+    commits.promised = handover?.promised;
     commits.onFail(() => {
       fs.options.readOnly = true;
     });
@@ -154,7 +160,7 @@ export class House {
         invalEntry: (parent, name) => this.session?.notifier.invalEntry(parent, name) ?? Promise.resolve(0),
         poll: (kernelHandle) => this.session?.notifier.poll(kernelHandle) ?? Promise.resolve(0),
       },
-      passthrough: new Passthrough(device.fd, () => this.session),
+      passthrough: new Passthrough(volume.path, () => this.session),
       guard: fs.guard,
       callers: new ProcCallers(process.getuid?.() ?? 0),
       access: new FileAccess(fs.xattrs),
@@ -180,9 +186,11 @@ export class House {
       commits.settle();
     };
     session.eventsExpected = () => commits.busy;
+    const { handover } = this;
     session.beforeReply = (request, length) => {
-      if (!commits.changing) return;
-      commits.operationEnd(request.unique, request.uniqueHigh, session.replyBytes(length));
+      handover?.tally.seal(request.unique);
+      if (commits.changing) commits.operationEnd(request.unique, request.uniqueHigh, session.replyBytes(length));
+      handover?.promised.kept(request.unique);
     };
   }
 
@@ -196,6 +204,13 @@ export class House {
   /** Recalls all leases and calls `done` when they came back, or their time is over. */
   stopLeases(done: () => void): void {
     this.leases.stopAll(() => done());
+  }
+
+  /** Leaves the mount to the next daemon: 0, or 1 when something is only in the redo log. */
+  async handOver(): Promise<number> {
+    await this.processes.stop();
+    this.fs.inodes.settle();
+    return this.volume.handOver() === 0 ? 0 : 1;
   }
 
   /** The connection is gone: commits and closes the volume. 0, or the errno of what could not be saved. */
@@ -232,6 +247,7 @@ function operationOptions(options: MountOptions, readOnly: boolean): OperationOp
     controlName: Buffer.from(options.ctl ?? ''),
     readOnly,
     sync: options.sync,
+    dirsync: options.dirsync || options.sync,
     noOpendir: false,
     setxattrExt: false,
   };

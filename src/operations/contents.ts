@@ -2,7 +2,7 @@ import { WRITE } from '../blockmap/extent.ts';
 import type { Request } from '../fuse/request.ts';
 import type { Change } from '../lease/api.ts';
 import type { Inode } from '../namespace/inode.ts';
-import { XATTRS } from '../namespace/inode.ts';
+import { FLAG, XATTRS } from '../namespace/inode.ts';
 import { dropCapabilities, dropPrivileges } from '../namespace/privileges.ts';
 import type { Filesystem } from './filesystem.ts';
 
@@ -44,6 +44,18 @@ export function changesOfWrite(fs: Filesystem, inode: Inode, offset: number, len
     changes.push({ row: allocates ? 'write-append' : 'extend-preallocated', offset: size, length: end - size });
   }
   return changes;
+}
+
+/**
+ * Ends a change of names in `directory`, with `length` bytes of payload that are in the reply area. With dirsync, of the
+ * mount or of the directory (chattr +D), that is when the change is durable. What fails then has failed the metadata as
+ * a whole, so that what the lost reply would have told the kernel (a lookup, a handle) matters no more.
+ */
+export function replyChanged(fs: Filesystem, request: Request, directory: Inode, length = 0): void {
+  if (!fs.options.dirsync && (directory.flags & FLAG.DIRSYNC) === 0) return request.ok(length);
+  const { bytes, start } = request.out;
+  const payload = Buffer.from(bytes.subarray(start, start + length));
+  replyWhenDurable(fs, request, (late) => payload.copy(late.out.bytes, late.out.start));
 }
 
 /**

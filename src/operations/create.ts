@@ -3,6 +3,7 @@ import type { Inode } from '../namespace/inode.ts';
 import { S } from '../namespace/inode.ts';
 import { O } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
+import { replyChanged } from './contents.ts';
 import { checkCreate, checkSpace } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 import { addFile } from './mknod.ts';
@@ -21,14 +22,14 @@ export function create(fs: Filesystem, request: Request): void {
   if (errno !== 0) return request.error(errno);
   const mode = S.IFREG | (request.u32(4) & S.PERMISSIONS);
   const inode = addFile(fs, request, parent as Inode, name, mode, request.u32(8));
-  replyOpened(fs, request, inode);
+  replyOpened(fs, request, parent as Inode, inode);
 }
 
 /** Entry and open handle in one reply. */
-export function replyOpened(fs: Filesystem, request: Request, inode: Inode): void {
+export function replyOpened(fs: Filesystem, request: Request, directory: Inode, inode: Inode): void {
   const { start } = request.out;
   const length = writeEntry(fs, request, inode, start);
-  request.ok(length + openHandle(fs, request, inode, start + length));
+  replyChanged(fs, request, directory, length + openHandle(fs, request, inode, start + length));
 }
 
 /**

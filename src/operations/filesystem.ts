@@ -25,6 +25,8 @@ export interface OperationOptions {
   readOnly: boolean;
   /** Every write is durable before it returns (mount option sync). */
   sync: boolean;
+  /** Every change of a directory is durable before it returns (mount options dirsync and sync). */
+  dirsync: boolean;
   /** The kernel agreed to do without OPENDIR (NO_OPENDIR_SUPPORT). */
   noOpendir: boolean;
   /** The kernel sends the long form of SETXATTR (SETXATTR_EXT). */
@@ -63,6 +65,8 @@ export interface Filesystem {
   readonly handles: Handles;
   readonly options: OperationOptions;
   readonly clock: Clock;
+  /** Makes the kernel ask again for an inode's attributes; done when it has dropped those that it knew. */
+  readonly forgetAttributes: (ino: number) => Promise<unknown>;
   control: ControlHook | undefined;
 }
 

@@ -74,7 +74,9 @@ function setFlags(fs: Filesystem, request: Request, inode: Inode, flags: number)
     inode.flags = flags;
     fs.inodes.touchAttributes(inode);
   }
-  request.ok(putIoctl(request.out.view, request.out.start, 0));
+  // The kernel does not know that this moved ctime: it has to ask again before the caller goes on.
+  const parked = request.park();
+  fs.forgetAttributes(inode.ino).then(() => parked.ok(putIoctl(parked.out.view, parked.out.start, 0)));
 }
 
 function getXflags(fs: Filesystem, request: Request, inode: Inode): void {

@@ -4,7 +4,7 @@ import { LINK_MAX } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
 import { checkCreate } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
-import { replyEntry } from './reply.ts';
+import { replyNewEntry } from './reply.ts';
 
 /** Bytes of fuse_link_in; the name follows. */
 const HEAD = 8;
@@ -23,5 +23,5 @@ export function link(fs: Filesystem, request: Request): void {
   fs.dentries.insert(parent, name, inode);
   fs.inodes.touchChange(parent);
   fs.inodes.addLink(inode);
-  replyEntry(fs, request, inode);
+  replyNewEntry(fs, request, parent, inode);
 }

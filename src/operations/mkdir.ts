@@ -4,7 +4,7 @@ import type { Inode } from '../namespace/inode.ts';
 import { S } from '../namespace/inode.ts';
 import { checkCreate, checkSpace } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
-import { replyEntry } from './reply.ts';
+import { replyNewEntry } from './reply.ts';
 
 /** Bytes of fuse_mkdir_in; the name follows. */
 const HEAD = 8;
@@ -21,5 +21,5 @@ export function mkdir(fs: Filesystem, request: Request): void {
   parent.nlink++;
   fs.dentries.insert(parent, name, directory);
   fs.inodes.touchChange(parent);
-  replyEntry(fs, request, directory);
+  replyNewEntry(fs, request, parent, directory);
 }

@@ -5,7 +5,7 @@ import { S } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
 import { checkCreate, checkSpace } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
-import { replyEntry } from './reply.ts';
+import { replyNewEntry } from './reply.ts';
 
 /** Bytes of fuse_mknod_in; the name follows. */
 const HEAD = 16;
@@ -21,7 +21,7 @@ export function mknod(fs: Filesystem, request: Request): void {
   if (!isDevice && format !== S.IFREG && format !== S.IFIFO && format !== S.IFSOCK) return request.error(E.INVAL);
   const mode = format | (request.u32(0) & S.PERMISSIONS);
   const inode = addFile(fs, request, parent as Inode, name, mode, request.u32(8), isDevice ? request.u32(4) : 0);
-  replyEntry(fs, request, inode);
+  replyNewEntry(fs, request, parent as Inode, inode);
 }
 
 /** A new file of any type but directory, with its first name; everything has been checked. */

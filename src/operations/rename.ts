@@ -1,9 +1,10 @@
 import type { Request } from '../fuse/request.ts';
 import { createInode } from '../namespace/creation.ts';
 import type { Inode } from '../namespace/inode.ts';
-import { ROOT_INO, S } from '../namespace/inode.ts';
+import { FLAG, ROOT_INO, S } from '../namespace/inode.ts';
 import { dots } from '../namespace/names.ts';
 import { E } from '../system/errno.ts';
+import { replyChanged } from './contents.ts';
 import { checkFlagsOfRemoval, checkSpace, checkTarget, checkWritable, isControlName } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 
@@ -45,7 +46,7 @@ function move(fs: Filesystem, request: Request, head: number, flags: number): vo
     if ((flags & RENAME.EXCHANGE) !== 0) exchange(fs, from, to);
     else replace(fs, request, from, to, (flags & RENAME.WHITEOUT) !== 0);
   }
-  request.ok();
+  replyChanged(fs, request, (from.parent.flags & FLAG.DIRSYNC) === 0 ? to.parent : from.parent);
 }
 
 function placeOf(fs: Filesystem, nodeid: number, name: Buffer): Place | number {

@@ -2,6 +2,7 @@ import { putAttrOut, putEntry } from '../fuse/replies.ts';
 import type { Request } from '../fuse/request.ts';
 import { attributesOf } from '../namespace/attributes.ts';
 import type { Inode } from '../namespace/inode.ts';
+import { replyChanged } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** Answers with an entry: the kernel knows the inode once more. */
@@ -14,6 +15,11 @@ export function writeEntry(fs: Filesystem, request: Request, inode: Inode, at: n
   const { blockSize } = fs.volume;
   fs.inodes.remember(inode.ino);
   return putEntry(request.out.view, at, attributesOf(inode, blockSize), fs.options.timeouts, blockSize);
+}
+
+/** Answers a new name in `directory` with its entry. */
+export function replyNewEntry(fs: Filesystem, request: Request, directory: Inode, inode: Inode): void {
+  replyChanged(fs, request, directory, writeEntry(fs, request, inode, request.out.start));
 }
 
 export function replyAttributes(fs: Filesystem, request: Request, inode: Inode): void {

@@ -2,6 +2,7 @@ import type { Request } from '../fuse/request.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { dots } from '../namespace/names.ts';
 import { E } from '../system/errno.ts';
+import { replyChanged } from './contents.ts';
 import { checkFlagsOfRemoval, checkTarget, checkWritable, isControlName } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 
@@ -28,5 +29,5 @@ export function rmdir(fs: Filesystem, request: Request): void {
   fs.inodes.touchChange(parent);
   fs.inodes.touchAttributes(directory);
   fs.inodes.dropLink(directory);
-  request.ok();
+  replyChanged(fs, request, parent);
 }

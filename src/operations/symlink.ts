@@ -6,7 +6,7 @@ import { E } from '../system/errno.ts';
 import { checkCreate, checkSpace } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 import { addFile } from './mknod.ts';
-import { replyEntry } from './reply.ts';
+import { replyNewEntry } from './reply.ts';
 
 /** FUSE_SYMLINK: the name, then the target. */
 export function symlink(fs: Filesystem, request: Request): void {
@@ -19,5 +19,5 @@ export function symlink(fs: Filesystem, request: Request): void {
   if (target.length > TARGET_MAX) return request.error(E.NAMETOOLONG);
   const inode = addFile(fs, request, parent as Inode, name, S.IFLNK | 0o777, 0);
   fs.symlinks.create(inode, target);
-  replyEntry(fs, request, inode);
+  replyNewEntry(fs, request, parent as Inode, inode);
 }

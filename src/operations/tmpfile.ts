@@ -19,5 +19,5 @@ export function tmpfile(fs: Filesystem, request: Request): void {
   const inode = createInode(fs.inodes, fs.acls, parent, mode, request.u32(8), request);
   inode.linkable = (request.u32(0) & O.EXCL) === 0;
   fs.inodes.adoptOrphan(inode);
-  replyOpened(fs, request, inode);
+  replyOpened(fs, request, parent, inode);
 }

@@ -1,6 +1,7 @@
 import type { Request } from '../fuse/request.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
+import { replyChanged } from './contents.ts';
 import { checkFlagsOfRemoval, checkTarget, checkWritable, isControlName } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 
@@ -26,5 +27,5 @@ export function unlink(fs: Filesystem, request: Request): void {
   fs.inodes.touchChange(parent);
   fs.inodes.touchAttributes(inode);
   fs.inodes.dropLink(inode);
-  request.ok();
+  replyChanged(fs, request, parent);
 }

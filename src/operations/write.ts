@@ -1,6 +1,7 @@
 import { WRITE } from '../fuse/protocol.ts';
 import { putWrite } from '../fuse/replies.ts';
 import type { Request } from '../fuse/request.ts';
+import { FLAG } from '../namespace/inode.ts';
 import { O } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
 import { changesOfWrite, contentsChanged, killPrivileges, MAX_SIZE, replyWhenDurable } from './contents.ts';
@@ -22,6 +23,8 @@ export function write(fs: Filesystem, request: Request): void {
   if (fs.options.readOnly) return request.error(E.ROFS);
   if (inode.isImmutable) return request.error(E.PERM);
   const writeback = (writeFlags & WRITE.CACHE) !== 0;
+  // The kernel does not know the flag, so it lets fcntl(2) take O_APPEND away.
+  if (inode.isAppendOnly && (flags & O.APPEND) === 0 && !writeback) return request.error(E.PERM);
   // The kernel appends at the size it knows; a holder's commit may have moved the end since.
   if ((flags & O.APPEND) !== 0 && !writeback && offset < inode.size) offset = inode.size;
   if (offset >= MAX_SIZE) return request.error(E.FBIG);
@@ -36,7 +39,7 @@ export function write(fs: Filesystem, request: Request): void {
   if (offset + done > inode.size) inode.size = offset + done;
   if ((writeFlags & WRITE.KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
   contentsChanged(fs, inode, offset, done);
-  if ((flags & O.DSYNC) !== 0 || fs.options.sync) {
+  if ((flags & O.DSYNC) !== 0 || fs.options.sync || (inode.flags & FLAG.SYNC) !== 0) {
     return replyWhenDurable(fs, request, (late) => putWrite(late.out.view, late.out.start, done));
   }
   request.ok(putWrite(request.out.view, request.out.start, done));
