@@ -13,6 +13,12 @@ const VARIABLE = 'LAYOUTFS_READY_FD';
 
 export type Readiness = { ok: true; pid: number } | ({ ok: false } & Failure);
 
+/** The descriptor on which somebody waits for the word, for whoever passes it on; -1 for none. */
+export function readinessFd(): number {
+  const fd = Number(process.env[VARIABLE] ?? Number.NaN);
+  return Number.isInteger(fd) && fd >= 3 ? fd : -1;
+}
+
 /** Tells whoever started this process. Does nothing where nobody asked, or from the second time on. */
 export function tellReadiness(state: Readiness): void {
   const fd = Number(process.env[VARIABLE] ?? Number.NaN);

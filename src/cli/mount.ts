@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { awaitTurn, isSupervised } from '../mount/inheritance.ts';
 import { type MountOptions, OPTIONS, OptionError, parseMountOptions, usageOf } from '../mount/options.ts';
-import { startInBackground, tellReadiness } from './background.ts';
+import { readinessFd, startInBackground, tellReadiness } from './background.ts';
 import type { Command } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
 import { print, printJson } from './output.ts';
@@ -33,7 +34,7 @@ export const mount: Command = {
     const texts = (options.options as string[] | undefined) ?? [];
     const [image, dir] = checkPlaces(positionals[0] as string, positionals[1] as string);
     const parsed = parseOrExplain(texts);
-    if (options.foreground === true) return serveHere(image, dir, parsed);
+    if (options.foreground === true) return serveHere(image, dir, parsed, texts);
     return mountInBackground(image, dir, parsed, texts, json);
   },
 };
@@ -63,25 +64,55 @@ export function checkPlaces(image: string, dir: string): [string, string] {
   return [resolve(image), resolve(dir)];
 }
 
-/** Serves the mount in this process until it is unmounted. Gives the exit code. */
+/**
+ * Serves the mount in the foreground until it is unmounted: in this process, or under its supervision in another one.
+ * `texts`: what `options` was parsed from. Gives the exit code.
+ */
 export async function serveHere(
   image: string,
   dir: string,
   options: MountOptions,
-  onReady?: () => void,
+  texts: readonly string[],
+  onReady: () => void = () => {},
 ): Promise<number> {
-  let failed: unknown;
-  const { serve } = await import('../mount/daemon.ts');
-  const ready = (error?: unknown): void => {
-    if (error === undefined || error === null) {
-      tellReadiness({ ok: true, pid: process.pid });
-      onReady?.();
-    } else failed = error;
-  };
+  if (isSupervised()) {
+    // Everything is loaded before the turn comes: a mount may be standing still then.
+    const { serve } = await import('../mount/daemon.ts');
+    const inherited = awaitTurn();
+    return inherited === undefined
+      ? EXIT.ok
+      : tellingReadiness((ready) => serve({ image, dir, options, ready, inherited }));
+  }
+  if (!options.supervise) {
+    const { serve } = await import('../mount/daemon.ts');
+    return tellingReadiness((ready) =>
+      serve({
+        image,
+        dir,
+        options,
+        ready: () => {
+          ready();
+          onReady();
+        },
+      }),
+    );
+  }
+  const { supervise } = await import('../mount/supervisor.ts');
+  return tellingReadiness(() =>
+    supervise({
+      image,
+      command: ['mount', '-f', ...texts.flatMap((text) => ['-o', text]), image, dir],
+      readOnly: options.readOnly,
+      readyFd: readinessFd(),
+      onServing: onReady,
+      log: (message) => console.error(`supervisor: ${message}`),
+    }),
+  );
+}
+
+async function tellingReadiness(serving: (ready: () => void) => Promise<number>): Promise<number> {
   try {
-    const code = await serve({ image, dir, options, foreground: true, ready });
-    if (failed !== undefined) throw failed;
-    return code;
+    return await serving(() => tellReadiness({ ok: true, pid: process.pid }));
   } catch (error) {
     tellReadiness({ ok: false, ...failureOf(error) });
     throw error;

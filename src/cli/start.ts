@@ -19,13 +19,14 @@ export const start: Command = {
   async run({ options, positionals }) {
     const image = resolve(positionals[0] ?? 'layoutfs.img');
     const dir = resolve(positionals[1] ?? 'mnt');
-    const parsed = parseOrExplain((options.options as string[] | undefined) ?? []);
+    const texts = (options.options as string[] | undefined) ?? [];
+    const parsed = parseOrExplain(texts);
     if (!existsSync(image)) {
       await makeVolume(image, { size: SIZE, blockSize: 4096, label: '', force: false });
       print(`made ${here(image)} (4 GiB, sparse) and ${here(image)}.meta`);
     }
     mkdirSync(dir, { recursive: true });
-    return serveHere(image, dir, parsed, () => print(whatNext(here(image), here(dir))));
+    return serveHere(image, dir, parsed, texts, () => print(whatNext(here(image), here(dir))));
   },
 };
 

@@ -1,6 +1,7 @@
 import { MNT, MS, O } from '../system/constants.ts';
-import { SystemError } from '../system/errno.ts';
+import { E, SystemError } from '../system/errno.ts';
 import { addressOf, close, ioctlPtr, mount, open, umount2 } from '../system/libc.ts';
+import { mountByHelper, unmountByHelper } from './fusermount.ts';
 import { DEV_IOC } from './protocol.ts';
 
 export interface MountOptions {
@@ -23,6 +24,8 @@ export interface MountOptions {
   maxRead?: number;
   /** Bits of MS; default MS.NOSUID | MS.NODEV, what an unprivileged mount would have. */
   flags?: number;
+  /** Descriptor of /dev/fuse that is open already, non-blocking; default: opens it. */
+  fd?: number;
 }
 
 const S_IFDIR = 0o40000;
@@ -32,15 +35,22 @@ const S_IFDIR = 0o40000;
  * The mount works once a Session on `fd` has answered INIT.
  */
 export function openAndMount(options: MountOptions): { fd: number } {
-  const fd = open('/dev/fuse', O.RDWR | O.NONBLOCK);
-  if (fd < 0) throw new SystemError(fd, 'open /dev/fuse');
+  const fd = options.fd ?? openDevice();
   const type = options.subtype ? `fuse.${options.subtype}` : 'fuse';
   const r = mount(options.fsname, options.dir, type, options.flags ?? MS.NOSUID | MS.NODEV, mountData(fd, options));
   if (r < 0) {
     close(fd);
+    if (r === -E.PERM) return mountByHelper(options);
     throw new SystemError(r, `mount ${options.dir}`);
   }
   return { fd };
+}
+
+/** /dev/fuse, close-on-exec and non-blocking. Throws SystemError. */
+export function openDevice(): number {
+  const fd = open('/dev/fuse', O.RDWR | O.NONBLOCK);
+  if (fd < 0) throw new SystemError(fd, 'open /dev/fuse');
+  return fd;
 }
 
 /** The data string of mount(2), as fs/fuse/inode.c parses it. */
@@ -57,9 +67,13 @@ function mountData(fd: number, options: MountOptions): string {
   return words.join(',');
 }
 
-/** Unmounts; 0 or -errno (-EBUSY while something uses it). `lazy`: out of sight now, gone when nothing uses it. */
-export function unmount(dir: string, { lazy = false, force = false } = {}): number {
-  return umount2(dir, (lazy ? MNT.DETACH : 0) | (force ? MNT.FORCE : 0) | MNT.NOFOLLOW);
+/**
+ * Unmounts, by fusermount3 where umount2(2) is not allowed; 0 or -errno (-EBUSY while something uses it). `lazy`: out of
+ * sight now, gone when nothing uses it.
+ */
+export async function unmount(dir: string, { lazy = false } = {}): Promise<number> {
+  const r = umount2(dir, (lazy ? MNT.DETACH : 0) | MNT.NOFOLLOW);
+  return r === -E.PERM ? unmountByHelper(dir, { lazy }) : r;
 }
 
 /**
@@ -67,8 +81,7 @@ export function unmount(dir: string, { lazy = false, force = false } = {}): numb
  * a request must be answered on the descriptor that read it. Throws SystemError.
  */
 export function cloneDevice(fd: number): number {
-  const clone = open('/dev/fuse', O.RDWR | O.NONBLOCK);
-  if (clone < 0) throw new SystemError(clone, 'open /dev/fuse');
+  const clone = openDevice();
   const argument = Buffer.alloc(4);
   argument.writeUInt32LE(fd, 0);
   const r = ioctlPtr(clone, DEV_IOC.CLONE, addressOf(argument));

@@ -69,8 +69,15 @@ export interface SessionOptions {
   /** By operation code (OP); a missing one answers ENOSYS. INIT, INTERRUPT are the session's own; DESTROY see onDestroy. */
   handlers: readonly (Handler | undefined)[];
   negotiate: Wanted;
-  /** Agreement of an earlier session on the same connection: no INIT will come. */
+  /** Agreement of an earlier session on the same connection: no INIT will come, what that one left unanswered will. */
   saved?: SavedInfo;
+  /**
+   * Of a request that an earlier session got and did not answer (`saved`): the reply that it was about to send, header
+   * included, when it had done the operation; undefined to have it done now.
+   */
+  resolve?: (request: Request) => Uint8Array | undefined;
+  /** Everything that an earlier session left unanswered has come (`saved`). */
+  onResolved?: () => void;
   /** Gets a line per request and reply. */
   trace?: (line: string) => void;
   /** INIT is answered: the mount works. */
@@ -119,6 +126,8 @@ export class Session implements RequestOwner {
   private agreed: ConnectionInfo | undefined;
   private shapes: (Shape | undefined)[];
   private end: End | undefined;
+  private replied = false;
+  private resolving: boolean;
 
   constructor(options: SessionOptions) {
     this.options = options;
@@ -133,6 +142,7 @@ export class Session implements RequestOwner {
     this.agreed = options.saved && new ConnectionInfo(options.saved);
     this.shapes = shapes(OPERATIONS, this.agreed?.has('SETXATTR_EXT') ?? true);
     this.wake = eventfd();
+    this.resolving = options.saved !== undefined;
   }
 
   /** What INIT agreed on; throws before that (see `onInit`). */
@@ -152,12 +162,15 @@ export class Session implements RequestOwner {
     set.writeInt32LE(this.fd, 0);
     set.writeInt32LE(this.wake, 8);
     const at = addressOf(set);
+    if (this.options.saved) await this.notifier.resend();
     try {
       for (;;) {
         const state = this.serve();
+        this.replied = false;
         this.afterBatch?.();
         if (this.end) return this.end;
-        if (state === BUSY) {
+        // Whoever was answered just now (an fsync) is likely to come with his next request at once.
+        if (state === BUSY || this.replied) {
           await new Promise<void>((resolve) => setImmediate(resolve));
         } else {
           this.intake.rest();
@@ -211,6 +224,7 @@ export class Session implements RequestOwner {
     }
     let payload = errno === 0 ? length : 0;
     request.answer = Answer.DONE;
+    this.replied = true;
     if (this.parkedRequests.size > 0) this.unpark(request);
     this.putHeader(request, errno, payload);
     if (this.beforeReply && !this.prepared(request, HEADER + payload)) {
@@ -267,10 +281,18 @@ export class Session implements RequestOwner {
       if (n > 0) {
         this.receive(n);
         if ((turn & (CLOCK_EVERY - 1)) === 0 && performance.now() >= until) return BUSY;
-      } else if (n === -E.AGAIN) return IDLE;
-      else this.readFailed(n);
+      } else if (n === -E.AGAIN) {
+        if (this.resolving) this.resolved();
+        return IDLE;
+      } else this.readFailed(n);
     }
     return IDLE;
+  }
+
+  /** The kernel puts what it sends again before everything else: an empty queue says that all of it was seen. */
+  private resolved(): void {
+    this.resolving = false;
+    this.options.onResolved?.();
   }
 
   private readFailed(n: number): void {
@@ -297,8 +319,18 @@ export class Session implements RequestOwner {
     else if (!this.agreed) this.refuse(request, operation.silent);
     else {
       if (this.interrupts.any) request.interrupted = this.interrupts.take(request.unique);
-      this.handle(request);
+      const known = request.resent ? this.options.resolve?.(request) : undefined;
+      if (known) this.repeat(request, known);
+      else this.handle(request);
     }
+  }
+
+  /** Sends the reply of an earlier session, under the id that the request has now. */
+  private repeat(request: Request, known: Uint8Array): void {
+    const { out } = this;
+    const start = out.start - HEADER;
+    out.bytes.set(known, start);
+    this.reply(request, -out.view.getInt32(start + 4, true), known.length - HEADER);
   }
 
   private refuse(request: Request, silent: boolean): void {

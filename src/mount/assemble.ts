@@ -234,6 +234,7 @@ function leaseOptions(options: MountOptions, blockSize: number): LeaseOptions {
     patienceMs: options.patience * 1000,
     tombstoneMs: options.tombstone * 1000,
     expired: options.expired,
+    onExpire: options.onExpire,
     policy: options.policy,
     blockSize,
     pageSize: PAGE_SIZE,

@@ -1,13 +1,17 @@
-import { openAndMount } from '../fuse/mount.ts';
+import type { ConnectionInfo } from '../fuse/init.ts';
+import { openAndMount, unmount } from '../fuse/mount.ts';
 import type { InitFlag } from '../fuse/protocol.ts';
 import { Session } from '../fuse/session.ts';
 import { systemClock } from '../system/clock.ts';
-import { MNT, MS } from '../system/constants.ts';
+import { MS } from '../system/constants.ts';
 import { E, errnoName } from '../system/errno.ts';
-import { close, umount2 } from '../system/libc.ts';
+import { close } from '../system/libc.ts';
 import { Volume } from '../volume/volume.ts';
 import { House } from './assemble.ts';
+import { STATUS } from './handover.ts';
+import { type Inheritance, tellSupervisor } from './inheritance.ts';
 import type { MountOptions } from './options.ts';
+import { TakeOver } from './takeover.ts';
 
 export interface ServeRequest {
   /** Absolute path of the device file. */
@@ -15,9 +19,10 @@ export interface ServeRequest {
   /** Absolute path of the mount point. */
   dir: string;
   options: MountOptions;
-  foreground: boolean;
   /** Called once: without an argument when the mount works, else with why there will be none. */
   ready: (error?: unknown) => void;
+  /** What a supervisor passed on; undefined without one. */
+  inherited?: Inheritance;
 }
 
 /** What is asked of the kernel; each used where it is offered (INIT). */
@@ -48,48 +53,84 @@ const FEATURES: readonly InitFlag[] = [
 /**
  * Opens the volume, mounts it and serves it until it is unmounted. SIGINT and SIGTERM recall the leases and unmount.
  * Gives the exit code: 0 after a clean end, 1 when something could not be saved. Rejects when there never was a mount.
+ * Under a supervisor (`inherited`) it may take over a mount that another daemon has served, and hands it to the next one
+ * on SIGUSR2.
  */
-export async function serve({ image, dir, options, ready }: ServeRequest): Promise<number> {
-  const volume = Volume.open(image, { readOnly: options.readOnly, commitInterval: options.commit * 1000 });
+export async function serve({ image, dir, options, ready, inherited }: ServeRequest): Promise<number> {
+  const handover = inherited?.handover;
+  let before: TakeOver | undefined;
+  const volume = Volume.open(image, {
+    readOnly: options.readOnly,
+    commitInterval: options.commit * 1000,
+    inherited: inherited && { device: inherited.device, database: inherited.database },
+    takeOver: inherited?.takeOver
+      ? (recovery) => {
+          before = new TakeOver(inherited.handover, recovery);
+        }
+      : undefined,
+  });
+  if (volume.recovery.problem !== undefined) console.error(`warning: ${volume.recovery.problem}`);
+  const saved = before && handover?.info;
   let house: House;
   let fd: number;
   try {
-    house = new House(volume, options, systemClock, (level, message) => console.error(`${level}: ${message}`));
+    const log = (level: string, message: string): void => console.error(`${level}: ${message}`);
+    house = new House(volume, options, systemClock, log, handover, before !== undefined);
     const errno = volume.ready();
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
-    fd = openAndMount({
-      dir,
-      fsname: image,
-      subtype: 'layoutfs',
-      defaultPermissions: options.defaultPermissions,
-      allowOther: options.allowOther,
-      flags: mountFlags(options),
-    }).fd;
+    fd = saved && inherited ? inherited.fuse : mountVolume(image, dir, options, inherited?.fuse);
   } catch (error) {
-    volume.close();
+    volume.abandon();
     throw error;
   }
+  const connected = (info: ConnectionInfo): void => {
+    house.connected(dir, info);
+    if (handover) {
+      handover.info = info.toJSON();
+      handover.status = STATUS.SERVING;
+      tellSupervisor();
+    }
+    ready();
+  };
   const session = new Session({
     fd,
     handlers: house.handlers,
     negotiate: { flags: FEATURES },
+    saved,
+    resolve: before && ((request) => before?.resolve(request, house.fs.inodes)),
+    onResolved: () => before?.resolved(),
     trace: options.trace ? (line) => console.error(line) : undefined,
-    onInit: (info) => {
-      house.connected(dir, info);
-      ready();
-    },
+    onInit: connected,
   });
   house.attach(session);
+  if (saved) connected(session.info);
   const forget = unmountOnSignals(dir, house);
+  const pass = (): void => session.stop();
+  if (inherited) process.on('SIGUSR2', pass);
   try {
-    await session.run();
+    const end = await session.run();
+    if (end === 'stopped') return await house.handOver();
+    if (handover) handover.status = STATUS.OVER;
   } finally {
+    process.off('SIGUSR2', pass);
     forget();
     close(fd);
   }
   const errno = await house.shutDown();
   if (errno !== 0) console.error(`the volume could not be closed cleanly: ${errnoName(errno)}`);
   return errno === 0 ? 0 : 1;
+}
+
+function mountVolume(image: string, dir: string, options: MountOptions, fd: number | undefined): number {
+  return openAndMount({
+    dir,
+    fsname: image,
+    subtype: 'layoutfs',
+    defaultPermissions: options.defaultPermissions,
+    allowOther: options.allowOther,
+    flags: mountFlags(options),
+    fd,
+  }).fd;
 }
 
 function mountFlags(options: MountOptions): number {
@@ -110,8 +151,8 @@ function unmountOnSignals(dir: string, house: House): () => void {
   let asked = 0;
   const stop = (): void => {
     asked += 1;
-    if (asked === 1) house.stopLeases(() => unmount(dir));
-    else umount2(dir, MNT.DETACH);
+    if (asked === 1) house.stopLeases(() => unmountOrDetach(dir));
+    else unmount(dir, { lazy: true });
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
@@ -122,11 +163,11 @@ function unmountOnSignals(dir: string, house: House): () => void {
 }
 
 /**
- * umount2 sends no request that it waits for. While somebody uses the mount it is only taken out of the tree: it ends
+ * Unmounting sends no request that it waits for. While somebody uses the mount it is only taken out of the tree: it ends
  * when its last user goes, and until then it is served.
  */
-function unmount(dir: string): void {
-  if (umount2(dir, MNT.NOFOLLOW) !== -E.BUSY) return;
+async function unmountOrDetach(dir: string): Promise<void> {
+  if ((await unmount(dir)) !== -E.BUSY) return;
   console.error(`${dir} is in use: it is unmounted lazily and served until its last user is gone`);
-  umount2(dir, MNT.DETACH | MNT.NOFOLLOW);
+  await unmount(dir, { lazy: true });
 }

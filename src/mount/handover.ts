@@ -284,11 +284,6 @@ export class Promised {
     }
   }
 
-  /** Forgets everything but these: after a take-over, when all that was pending has come again. */
-  keepOnly(uniques: ReadonlySet<number>): void {
-    for (const unique of [...this.slotOf.keys()]) if (!uniques.has(unique)) this.kept(unique);
-  }
-
   private sweep(): void {
     for (const at of this.done) {
       this.view.setUint32(at, 0, true);

@@ -57,6 +57,7 @@ export class LeaseMap implements MapPort {
       at = piece.fileBlock + piece.length;
       if (piece.shared) facts.shared = true;
       if (piece.state === STATE.UNWRITTEN) facts.unwritten = true;
+      if (align === 0) continue;
       const isLast = at === last;
       const bits = (piece.fileBlock * blockSize) % align || (piece.deviceBlock * blockSize) % align;
       if (bits !== 0 || (!isLast && (piece.length * blockSize) % align !== 0)) facts.misaligned = true;

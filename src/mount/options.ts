@@ -43,6 +43,8 @@ export interface MountOptions {
   fenceCommand: string | undefined;
   /** The verb `inject` works: for tests. */
   inject: boolean;
+  /** A supervisor keeps the mount alive when the daemon dies. */
+  supervise: boolean;
   trace: boolean;
   debug: boolean;
   /** File that takes the daemon's messages when it runs in the background; undefined: IMAGE.log. */
@@ -102,6 +104,7 @@ export function defaultMountOptions(root = process.getuid?.() === 0): MountOptio
     onExpire: 'relocate',
     fenceCommand: undefined,
     inject: false,
+    supervise: false,
     trace: false,
     debug: false,
     log: undefined,
@@ -257,6 +260,19 @@ export const OPTIONS: readonly OptionRow[] = [
   },
   { name: 'fence_cmd', type: 'text', field: 'fenceCommand', help: 'command that fences a holder on shared storage' },
   { name: 'inject', type: 'flag', field: 'inject', help: 'the verb inject works (tests only)' },
+  {
+    name: 'supervise',
+    type: 'flag',
+    field: 'supervise',
+    help: 'a second process keeps the mount alive when the daemon dies',
+  },
+  {
+    name: 'nosupervise',
+    type: 'flag',
+    field: 'supervise',
+    sets: false,
+    help: 'the mount dies with its daemon',
+  },
   { name: 'trace', type: 'flag', field: 'trace', help: 'print every request and reply' },
   { name: 'debug', type: 'flag', field: 'debug', help: 'more messages, more checks' },
   {

@@ -1,17 +1,19 @@
 import type { Session } from '../fuse/session.ts';
+import { O } from '../system/constants.ts';
 import { errnoName } from '../system/errno.ts';
+import { close, open } from '../system/libc.ts';
 
 /**
  * The device file as a backing of passthrough opens (FUSE_DEV_IOC_BACKING_OPEN, Linux 6.9): registered with the kernel
  * at the first use, and kept for the life of the connection, because every device window shares it.
  */
 export class Passthrough {
-  private readonly deviceFd: number;
+  private readonly device: string;
   private readonly session: () => Session | undefined;
   private backing: number | undefined;
 
-  constructor(deviceFd: number, session: () => Session | undefined) {
-    this.deviceFd = deviceFd;
+  constructor(device: string, session: () => Session | undefined) {
+    this.device = device;
     this.session = session;
   }
 
@@ -27,8 +29,18 @@ export class Passthrough {
   }
 
   open(): number {
-    if (this.backing === undefined || this.backing <= 0)
-      this.backing = this.session()?.backingOpen(this.deviceFd) ?? -1;
+    if (this.backing === undefined || this.backing <= 0) this.backing = this.register();
     return this.backing;
+  }
+
+  /** By an open file of its own: the kernel keeps it for as long as a window is open, and with it the locks it has. */
+  private register(): number {
+    const session = this.session();
+    if (session === undefined) return -1;
+    const fd = open(this.device, O.RDWR);
+    if (fd < 0) return fd;
+    const id = session.backingOpen(fd);
+    close(fd);
+    return id;
   }
 }

@@ -1,0 +1,62 @@
+import { readSync, writeSync } from 'node:fs';
+import { F, O } from '../system/constants.ts';
+import { fcntl } from '../system/libc.ts';
+import { Handover } from './handover.ts';
+
+/** Descriptors of a supervised daemon, in the order in which the supervisor passes them, from 3 on. */
+export const INHERITED = { FUSE: 3, HANDOVER: 4, DEVICE: 5, DATABASE: 6, SUPERVISOR: 7, READY: 8 } as const;
+/** In the environment of a supervised daemon. */
+export const SUPERVISED = 'LAYOUTFS_SUPERVISED';
+
+/** What a daemon gets from its supervisor. */
+export interface Inheritance {
+  /** Descriptor of /dev/fuse: not mounted yet, or of the connection to be taken over. */
+  fuse: number;
+  handover: Handover;
+  /** Open and locked. */
+  device: number;
+  database: number;
+  /** An earlier daemon has served the connection. */
+  takeOver: boolean;
+}
+
+/** Whether this process was started by a supervisor. */
+export function isSupervised(): boolean {
+  return process.env[SUPERVISED] !== undefined;
+}
+
+/**
+ * Waits until the supervisor wants this process to serve: it starts one in advance, because loading the program takes
+ * longer than taking over. Undefined when there is nobody any more who could want it.
+ */
+export function awaitTurn(): Inheritance | undefined {
+  delete process.env[SUPERVISED];
+  tell(WORD.LOADED);
+  const word = Buffer.alloc(1);
+  if (readSync(INHERITED.SUPERVISOR, word, 0, 1, null) === 0) return undefined;
+  // One that died in the middle of a blocking read has left it blocking.
+  fcntl(INHERITED.FUSE, F.SETFL, fcntl(INHERITED.FUSE, F.GETFL, 0) | O.NONBLOCK);
+  return {
+    fuse: INHERITED.FUSE,
+    handover: Handover.open(INHERITED.HANDOVER),
+    device: INHERITED.DEVICE,
+    database: INHERITED.DATABASE,
+    takeOver: word.toString('latin1') === WORD.TAKE_OVER,
+  };
+}
+
+/** From the supervisor: begin to serve. To it: the program is loaded; the mount works (again). */
+export const WORD = { START: 's', TAKE_OVER: 't', LOADED: '.', SERVING: '!' } as const;
+
+/** Tells the supervisor that the mount works. */
+export function tellSupervisor(): void {
+  tell(WORD.SERVING);
+}
+
+function tell(word: string): void {
+  try {
+    writeSync(INHERITED.SUPERVISOR, word);
+  } catch {
+    // it is gone: the mount goes on without one
+  }
+}
