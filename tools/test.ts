@@ -62,7 +62,7 @@ function readCounts(path: string): Counts {
     return JSON.parse(readFileSync(path, 'utf8')) as Counts;
   } catch {
     fail('vitest ended without its counts');
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, running: [] };
   }
 }
 
@@ -80,6 +80,10 @@ if (left.length > 0) fail(`mounts left behind: ${left.join(' ')}`);
 
 const counts = readCounts(countsPath);
 rmSync(folder, { recursive: true, force: true });
+for (const file of counts.running) {
+  counts.failed++;
+  fail(`not ended: ${file}`);
+}
 if (counts.passed === 0) fail('no test passed');
 process.stdout.write(`${lastLine(counts)}\n`);
 process.exitCode = failed || counts.failed > 0 ? 1 : 0;

@@ -5,6 +5,8 @@ export interface Counts {
   passed: number;
   failed: number;
   skipped: number;
+  /** Test files that have begun and not ended. */
+  running: string[];
 }
 
 /**
@@ -12,20 +14,41 @@ export interface Counts {
  * failure: otherwise a broken import would look like fewer tests.
  */
 export default class CountReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
-    const counts: Counts = { passed: 0, failed: unhandled.length, skipped: 0 };
-    for (const module of modules) {
-      for (const test of module.children.allTests()) {
-        const { state } = test.result();
-        if (state === 'passed') counts.passed++;
-        else if (state === 'failed') counts.failed++;
-        else counts.skipped++;
-      }
-      counts.failed += module.errors().length;
+  private readonly running = new Set<string>();
+  private readonly counts: Counts = { passed: 0, failed: 0, skipped: 0, running: [] };
+
+  onTestModuleStart(module: TestModule): void {
+    this.running.add(module.relativeModuleId);
+    this.write();
+  }
+
+  onTestModuleEnd(module: TestModule): void {
+    this.running.delete(module.relativeModuleId);
+    this.add(module);
+    this.write();
+  }
+
+  onTestRunEnd(_modules: readonly TestModule[], unhandled: readonly unknown[]): void {
+    this.counts.failed += unhandled.length;
+    this.running.clear();
+    this.write();
+    if (process.env.LAYOUTFS_TEST_COUNTS === undefined) process.stdout.write(`${lastLine(this.counts)}\n`);
+  }
+
+  private add(module: TestModule): void {
+    for (const test of module.children.allTests()) {
+      const { state } = test.result();
+      if (state === 'passed') this.counts.passed++;
+      else if (state === 'failed') this.counts.failed++;
+      else this.counts.skipped++;
     }
+    this.counts.failed += module.errors().length;
+  }
+
+  /** After every file, so that the counts are there, and who was running, when the run has to be cut off. */
+  private write(): void {
     const path = process.env.LAYOUTFS_TEST_COUNTS;
-    if (path !== undefined) writeFileSync(path, JSON.stringify(counts));
-    else process.stdout.write(`${lastLine(counts)}\n`);
+    if (path !== undefined) writeFileSync(path, JSON.stringify({ ...this.counts, running: [...this.running] }));
   }
 }
 
