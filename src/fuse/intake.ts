@@ -28,12 +28,14 @@ export class Intake {
   private blocking = false;
   private served = 0;
 
-  /** Requests of up to `size` bytes go to `address`. `fd` is non-blocking, and so it is again after `rest`. */
+  /** Requests of up to `size` bytes go to `address`. `fd` is made non-blocking, and so it is again after `rest`. */
   constructor(fd: number, address: number, size: number) {
     this.fd = fd;
     this.address = address;
     this.size = size;
     this.flags = Math.max(0, fcntl(fd, F.GETFL, 0));
+    // A daemon that was killed in a stream has left it blocking for the one that takes over.
+    if ((this.flags & O.NONBLOCK) === 0) fcntl(fd, F.SETFL, this.flags | O.NONBLOCK);
     this.ticker = Ticker.make(PATIENCE_MS);
   }
 
