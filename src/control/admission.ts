@@ -1,5 +1,10 @@
 import type { Change, Verdict } from '../lease/api.ts';
+import type { Clock, Timer } from '../system/clock.ts';
+import { E } from '../system/errno.ts';
 import type { Actor, Inode, LeaseEngine, LeaseRefusal, Pending } from './ports.ts';
+
+/** Milliseconds. */
+type Timing = Pick<Clock, 'monotonic' | 'setTimeout' | 'clearTimeout'>;
 
 /** A change of files that a verb asks for. */
 export interface Work {
@@ -18,13 +23,15 @@ export interface Work {
  * A verb meets the lease engine here, as a request does in operations/guard.ts: a verb is a line among others in a
  * write(2), so it cannot be dispatched again as a request can, and some verbs touch two files.
  *
- * All files are judged before anybody is recalled; after a wait everything is judged afresh.
+ * All files are judged before anybody is recalled; after a wait everything is judged afresh. A wait ends with the verb's own
+ * patience, and is then refused with whoever is still in the way.
  */
-export function admit(leases: LeaseEngine, clock: { monotonic(): number }, work: Work): Pending | undefined {
+export function admit(leases: LeaseEngine, clock: Timing, work: Work): Pending | undefined {
   const deadline = clock.monotonic() + work.patienceMs;
   let waiting: Pending | undefined;
   let cancelled = 0;
   let over = false;
+  let triedFences = false;
   const finish = (errno: number, refusal?: LeaseRefusal): void => {
     over = true;
     work.done(errno, refusal);
@@ -43,15 +50,27 @@ export function admit(leases: LeaseEngine, clock: { monotonic(): number }, work:
       if (!verdict.go && verdict.wait === undefined) return finish(verdict.errno, verdict.refusal);
     }
     const at = verdicts.findIndex((verdict) => !verdict.go);
-    if (at < 0) return finish(work.change());
+    if (at < 0) {
+      const errno = work.change();
+      if (errno !== E.NOSPC || triedFences || !leases.holdsSpace()) return finish(errno);
+      triedFences = true;
+      return leases.retryFences(attempt);
+    }
+    const { refusal } = verdicts[at] as Verdict & { go: false };
     const { inode, changes } = touches[at] as { inode: Inode; changes: Change[] };
+    let timer: Timer | undefined;
+    let resumed = false;
     const resume = (errno: number): void => {
+      resumed = true;
+      if (timer !== undefined) clock.clearTimeout(timer);
       waiting = undefined;
-      if (errno === 0 && cancelled === 0) attempt();
-      else finish(cancelled || errno);
+      if (errno === 0 && cancelled === 0) return attempt();
+      finish(cancelled || errno, errno === E.TIMEDOUT ? inTheWay(leases, work) : refusal);
     };
     const waiter = leases.begin(inode.ino, changes, work.actor, work.operation, resume, { nonblocking });
-    if (!over && !nonblocking) waiting = waiter;
+    if (resumed || nonblocking) return;
+    waiting = waiter;
+    if (Number.isFinite(patience)) timer = clock.setTimeout(() => waiter.cancel(E.TIMEDOUT), patience);
   };
   attempt();
   if (over) return undefined;
@@ -61,6 +80,14 @@ export function admit(leases: LeaseEngine, clock: { monotonic(): number }, work:
       waiting?.cancel(errno);
     },
   };
+}
+
+function inTheWay(leases: LeaseEngine, work: Work): LeaseRefusal | undefined {
+  for (const { inode, changes } of work.touches()) {
+    const verdict = leases.judge(inode.ino, changes, work.actor, work.operation, true);
+    if (!verdict.go) return verdict.refusal && { ...verdict.refusal, errno: E.TIMEDOUT };
+  }
+  return undefined;
 }
 
 /** Milliseconds of a verb's `wait=` (seconds); without one it does not wait. */

@@ -367,8 +367,13 @@ export interface LeaseEngine {
   recover(epoch: number, adopted?: boolean): { orphaned: number; named: number };
   /** Unmount: no new leases, all recalled; `done` with those that did not return (recorded as orphans). */
   stopAll(done: (orphans: LeaseView[]) => void, deadlineMs?: number): void;
-  /** Space is short: fences that failed are tried again at once, before ENOSPC is answered. */
-  retryFences(): void;
+  /** Whether freed blocks wait in quarantine, so that a fence that succeeds now would make space. */
+  holdsSpace(): boolean;
+  /**
+   * Space is short: fences that failed are tried again, and lost holders looked for, before ENOSPC is answered. `done`
+   * when that is decided, two seconds later at the latest; it may be called before this returns.
+   */
+  retryFences(done?: () => void): void;
   inject(injection: Injection): void;
 }
 

@@ -7,7 +7,7 @@ import type { Lease } from './lease.ts';
 import type { Quarantine } from './quarantine.ts';
 import { releaseReach } from './quarantine.ts';
 import { takeReach } from './reach.ts';
-import { askMappers, subjectOf, unwatch, watch } from './scan.ts';
+import { askMappers, hurry, subjectOf, unwatch, watch } from './scan.ts';
 import { may, move } from './transitions.ts';
 
 const SIGKILL = 9;
@@ -161,6 +161,24 @@ export function retryLater(core: Core, lease: Lease): void {
 /** At once: something happened that may make it succeed (the holder died, space is short). */
 export function retryFence(core: Core, lease: Lease): void {
   if (lease.state === 'FENCE_FAILED') move(core, lease, 'fence retry', { reason: 'retry' });
+}
+
+/** How long ENOSPC waits for fences, and how often it looks whether they are decided. Milliseconds. */
+const SPACE_PATIENCE = 2000;
+const SPACE_LOOK = 20;
+
+/** LeaseEngine.retryFences: nobody's space is taken, so all that can be done is to ask again who still reaches it. */
+export function retryFences(core: Core, done: () => void): void {
+  const fenced = [...core.leases.values()].filter((lease) => lease.state === 'FENCE_FAILED');
+  for (const lease of fenced) retryFence(core, lease);
+  hurry(core);
+  const until = core.now() + SPACE_PATIENCE;
+  const look = (): void => {
+    const undecided = core.scan.flying || core.scan.asked.size > 0 || fenced.some((l) => l.state === 'FENCING');
+    if (undecided && core.now() < until) core.after(SPACE_LOOK, look);
+    else done();
+  };
+  core.afterwards(look);
 }
 
 /** Effect of every proven end. */

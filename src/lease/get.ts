@@ -88,7 +88,7 @@ function planOf(core: Core, request: GetRequest, holder: Holder): Plan | Refusal
     name: bind === 'named' ? request.name : undefined,
     timeoutMs: request.timeoutMs,
     notify: request.notify ?? 'event',
-    onExpire: request.onExpire ?? 'relocate',
+    onExpire: request.onExpire ?? core.options.onExpire,
     access: request.access,
   };
   if (terms.timeoutMs !== undefined && !(terms.timeoutMs > 0 && terms.timeoutMs <= core.options.maximumBreakMs)) {

@@ -31,7 +31,7 @@ import { Breaking } from './breaking.ts';
 import { downgrade, upgrade } from './change.ts';
 import { Core } from './core.ts';
 import { refusalBy } from './explain.ts';
-import { endProven, endUnproven, retryFence, retryLater, startFence } from './fence.ts';
+import { endProven, endUnproven, retryFences, retryLater, startFence } from './fence.ts';
 import { get } from './get.ts';
 import { ack, delay, giveBack } from './give-back.ts';
 import { held, heldResult } from './hold.ts';
@@ -258,12 +258,12 @@ export class Leases implements LeaseEngine {
     this.core.enter(() => deviceLost(this.core));
   }
 
-  /** Space is short: whoever is being fenced is tried again at once (leases.md section 7, ENOSPC). */
-  retryFences(): void {
-    this.core.enter(() => {
-      for (const lease of [...this.core.leases.values()]) retryFence(this.core, lease);
-      hurry(this.core);
-    });
+  holdsSpace(): boolean {
+    return this.quarantine.blocks > 0;
+  }
+
+  retryFences(done: () => void = () => {}): void {
+    this.core.enter(() => retryFences(this.core, done));
   }
 
   recover(epoch: number, adopted = false): { orphaned: number; named: number } {

@@ -1,5 +1,6 @@
 /** What the lease engine needs from outside. The assembly (src/mount) fills these in; tests have small stand-ins. */
 import type { Clock } from '../system/clock.ts';
+import type { OnExpire } from './api.ts';
 import type { LeaseEvent } from './events.ts';
 import type { Policy } from './policies.ts';
 import type { Store } from './store.ts';
@@ -108,6 +109,8 @@ export interface LeaseOptions {
   tombstoneMs: number;
   processCheckMs: number;
   expired: 'quarantine' | 'hold';
+  /** Of leases that do not say how they are fenced. */
+  onExpire: OnExpire;
   policy: Policy;
   blockSize: number;
   pageSize: number;
@@ -129,6 +132,7 @@ export const DEFAULT_OPTIONS: LeaseOptions = {
   tombstoneMs: 600_000,
   processCheckMs: 1_000,
   expired: 'quarantine',
+  onExpire: 'relocate',
   policy: 'strict',
   blockSize: 4096,
   pageSize: 4096,

@@ -4,6 +4,7 @@ import type { Change } from '../lease/api.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { FLAG, XATTRS } from '../namespace/inode.ts';
 import { dropCapabilities, dropPrivileges } from '../namespace/privileges.ts';
+import { E } from '../system/errno.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** Files end before this offset: 4 PiB. Writes beyond answer EFBIG. */
@@ -22,6 +23,11 @@ export function contentsChanged(fs: Filesystem, inode: Inode, offset: number, le
   fs.control?.changed(inode.ino, offset, length);
   if (inode.xattrs !== XATTRS.NONE) dropCapabilities(inode, fs.xattrs);
   fs.inodes.touchChange(inode);
+}
+
+/** Ends an operation that changed nothing: for want of space only after fences were tried again (then it runs again). */
+export function failedForSpace(fs: Filesystem, request: Request, errno: number): void {
+  if (errno !== E.NOSPC || !fs.guard.waitForSpace(request)) request.error(errno);
 }
 
 /** The rows of leases.md section 5 that a write of these bytes meets. Only asked for files with leases or a seal. */

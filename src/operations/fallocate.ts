@@ -3,7 +3,7 @@ import type { RowName } from '../lease/rows.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { FALLOC } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
-import { contentsChanged, killPrivileges, MAX_SIZE } from './contents.ts';
+import { contentsChanged, failedForSpace, killPrivileges, MAX_SIZE } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** FUSE_FALLOCATE, fallocate(2) as far as the kernel passes it on: mode 0, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. */
@@ -23,10 +23,13 @@ export function fallocate(fs: Filesystem, request: Request): void {
   const grows = !keepSize && offset + length > inode.size;
   if (fs.guard.concerns(inode.ino)) {
     const row = rowOf(fs, inode, offset, length, kind, grows);
-    if (!fs.guard.admit(request, inode, 'fallocate', [{ row, offset, length }], fh, false)) return;
+    // A new size concerns whoever covers the end of the file, and all that follows.
+    const from = grows ? Math.min(offset, Math.max(0, inode.size - 1)) : offset;
+    const touched = { row, offset: from, length: grows ? Number.POSITIVE_INFINITY : length };
+    if (!fs.guard.admit(request, inode, 'fallocate', [touched], fh, false)) return;
   }
   const errno = change(fs, inode, offset, length, kind);
-  if (errno !== 0) return request.error(errno);
+  if (errno !== 0) return failedForSpace(fs, request, errno);
   if (grows) inode.size = offset + length;
   killPrivileges(fs, inode);
   contentsChanged(fs, inode, offset, length);

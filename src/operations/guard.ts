@@ -3,6 +3,9 @@ import type { Change, LeaseEngine, Refusal, Waiter } from '../lease/api.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
 
+/** Milliseconds. */
+const SPACE_LOOKED = 1000;
+
 /**
  * The one place where an operation meets the lease engine. Every operation that changes the block map or the size of a
  * file asks `admit` first, and changes only when that says yes, in the same turn of the event loop: between the answer
@@ -13,14 +16,19 @@ import { E } from '../system/errno.ts';
 export class Guard {
   private readonly leases: LeaseEngine;
   private readonly redispatch: (request: Request) => void;
+  private readonly now: () => number;
   /** Waits of parked requests: the patience of a request that has to wait again goes on from there. */
   private readonly waiters = new WeakMap<Request, Waiter>();
   private readonly actor = { uid: 0, gid: 0, pid: 0, fh: 0 };
+  /** Requests that met ENOSPC and wait for the fences; monotonic ms until which a further look would find nothing new. */
+  private readonly short = new WeakSet<Request>();
+  private spaceLookedUntil = Number.NEGATIVE_INFINITY;
   /** The reason of the last refusal of an operation, for the log and `.layout/events`. */
   onRefusal: (refusal: Refusal, operation: string, inode: Inode) => void = () => {};
 
-  constructor(leases: LeaseEngine, redispatch: (request: Request) => void) {
+  constructor(leases: LeaseEngine, redispatch: (request: Request) => void, now = () => performance.now()) {
     this.leases = leases;
+    this.now = now;
     this.redispatch = redispatch;
   }
 
@@ -81,5 +89,22 @@ export class Guard {
     this.waiters.set(parked, waiter);
     parked.onInterrupt = () => waiter.cancel(E.INTR);
     return false;
+  }
+
+  /**
+   * An operation found no space, and changed nothing: may it be run again when the fences of holders that did not answer
+   * have been tried again (leases.md section 7)? On true the request is parked; each request is given that once, and
+   * nobody within a second of the last time.
+   */
+  waitForSpace(request: Request): boolean {
+    if (!this.leases.holdsSpace() || this.short.has(request)) return false;
+    if (this.now() < this.spaceLookedUntil) return false;
+    const parked = request.park();
+    this.short.add(parked);
+    this.leases.retryFences(() => {
+      this.spaceLookedUntil = this.now() + SPACE_LOOKED;
+      this.redispatch(parked);
+    });
+    return true;
   }
 }

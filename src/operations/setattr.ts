@@ -4,7 +4,7 @@ import type { Inode } from '../namespace/inode.ts';
 import { S } from '../namespace/inode.ts';
 import { dropPrivileges, dropPrivilegesOnChown } from '../namespace/privileges.ts';
 import { E } from '../system/errno.ts';
-import { contentsChanged } from './contents.ts';
+import { contentsChanged, failedForSpace } from './contents.ts';
 import { checkWritable } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
 import { isMember } from './permission.ts';
@@ -37,7 +37,7 @@ export function setattr(fs: Filesystem, request: Request): void {
     // Waits even where O_NONBLOCK was given to open(2): truncate(1) opens so for the sake of FIFOs, and means no more by it.
     if (!admitSize(fs, request, inode, size, fh, false)) return;
     const errno = setSize(fs, inode, size);
-    if (errno !== 0) return request.error(errno);
+    if (errno !== 0) return failedForSpace(fs, request, errno);
     contentsChanged(fs, inode, Math.min(size, before), Number.POSITIVE_INFINITY);
   }
   if ((valid & (FATTR.UID | FATTR.GID)) !== 0) chown(fs, request, inode, valid);

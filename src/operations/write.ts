@@ -4,7 +4,14 @@ import type { Request } from '../fuse/request.ts';
 import { FLAG } from '../namespace/inode.ts';
 import { O } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
-import { changesOfWrite, contentsChanged, killPrivileges, MAX_SIZE, replyWhenDurable } from './contents.ts';
+import {
+  changesOfWrite,
+  contentsChanged,
+  failedForSpace,
+  killPrivileges,
+  MAX_SIZE,
+  replyWhenDurable,
+} from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** Bytes of fuse_write_in; the data follows. */
@@ -35,7 +42,7 @@ export function write(fs: Filesystem, request: Request): void {
     if (!fs.guard.admit(request, inode, 'write', changes, fh, nonblocking)) return;
   }
   const done = fs.blockmap.write(inode, offset, size, request.address + request.body + HEAD);
-  if (done < 0) return request.error(-done);
+  if (done < 0) return failedForSpace(fs, request, -done);
   if (offset + done > inode.size) inode.size = offset + done;
   if ((writeFlags & WRITE.KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
   contentsChanged(fs, inode, offset, done);
