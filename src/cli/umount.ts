@@ -1,8 +1,7 @@
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MNT } from '../system/constants.ts';
+import { unmount } from '../fuse/mount.ts';
 import { errnoName } from '../system/errno.ts';
-import { umount2 } from '../system/libc.ts';
 import { startTimeOf } from '../system/process.ts';
 import type { Command } from './command.ts';
 import { CommandError, EXIT, exitOfErrno, usageError } from './exit.ts';
@@ -18,7 +17,7 @@ export const umount: Command = {
   usage: 'DIR [--lazy | --abort] [--wait SECONDS]',
   about:
     'Comes back when the daemon has ended: from then on the volume can be mounted, checked or copied.\n' +
-    'umount(8) works as well, but does not wait.',
+    'umount(8) and `fusermount3 -u` work as well, but do not wait.',
   options: {
     lazy: { type: 'boolean', short: 'l', help: 'take it out of the tree now, close it when its last user goes' },
     abort: { type: 'boolean', help: 'first end the connection: every waiting call fails. For a mount that hangs' },
@@ -32,7 +31,7 @@ export const umount: Command = {
     const mount = mountAt(positionals[0] as string);
     if (options.abort === true) abort(mount);
     const daemon = daemonOf(mount);
-    const result = umount2(mount.dir, options.lazy === true ? MNT.DETACH : 0);
+    const result = await unmount(mount.dir, { lazy: options.lazy === true });
     if (result < 0) throw refusal(mount, -result);
     if (options.lazy !== true && seconds > 0) await daemonEnd(mount, daemon, seconds);
     if (json) printJson({ ok: true, dir: mount.dir, image: mount.source });

@@ -1,5 +1,6 @@
 /** The FUSE engine by itself, exported as layoutfs/fuse. Start reading at session.ts: caching, deadlocks, the loop. */
 export { OPERATIONS, type Operation, operationName } from './catalogue.ts';
+export { HelperError } from './fusermount.ts';
 export { ConnectionInfo, maxPagesLimit, type SavedInfo, type Wanted } from './init.ts';
 export { cloneDevice, type MountOptions, openAndMount, unmount } from './mount.ts';
 export { Notifier } from './notifier.ts';

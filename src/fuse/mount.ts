@@ -31,8 +31,8 @@ export interface MountOptions {
 const S_IFDIR = 0o40000;
 
 /**
- * Opens /dev/fuse (close-on-exec, non-blocking) and mounts it with mount(2): needs CAP_SYS_ADMIN. Throws SystemError.
- * The mount works once a Session on `fd` has answered INIT.
+ * Opens /dev/fuse (close-on-exec, non-blocking) and mounts it: with mount(2) where CAP_SYS_ADMIN allows that, else by
+ * fusermount3. Throws SystemError or HelperError. The mount works once a Session on `fd` has answered INIT.
  */
 export function openAndMount(options: MountOptions): { fd: number } {
   const fd = options.fd ?? openDevice();
@@ -40,7 +40,8 @@ export function openAndMount(options: MountOptions): { fd: number } {
   const r = mount(options.fsname, options.dir, type, options.flags ?? MS.NOSUID | MS.NODEV, mountData(fd, options));
   if (r < 0) {
     close(fd);
-    if (r === -E.PERM) return mountByHelper(options);
+    // The descriptor that fusermount3 mounts is one of its own.
+    if (r === -E.PERM && options.fd === undefined) return mountByHelper(options);
     throw new SystemError(r, `mount ${options.dir}`);
   }
   return { fd };
@@ -69,10 +70,10 @@ function mountData(fd: number, options: MountOptions): string {
 
 /**
  * Unmounts, by fusermount3 where umount2(2) is not allowed; 0 or -errno (-EBUSY while something uses it). `lazy`: out of
- * sight now, gone when nothing uses it.
+ * sight now, gone when nothing uses it; `force`: what waits for an answer fails.
  */
-export async function unmount(dir: string, { lazy = false } = {}): Promise<number> {
-  const r = umount2(dir, (lazy ? MNT.DETACH : 0) | MNT.NOFOLLOW);
+export async function unmount(dir: string, { lazy = false, force = false } = {}): Promise<number> {
+  const r = umount2(dir, (lazy ? MNT.DETACH : 0) | (force ? MNT.FORCE : 0) | MNT.NOFOLLOW);
   return r === -E.PERM ? unmountByHelper(dir, { lazy }) : r;
 }
 

@@ -81,7 +81,7 @@ export class MountedExample {
 
   /** Unmounts and waits for the end of the session. */
   async close(): Promise<string> {
-    if (unmount(this.dir) < 0) unmount(this.dir, { force: true, lazy: true }); // what is open now, fails
+    if ((await unmount(this.dir)) < 0) await unmount(this.dir, { force: true, lazy: true }); // what is open now, fails
     const end = await this.ended;
     clearTimeout(this.watchdog);
     close(this.fd);
