@@ -48,6 +48,8 @@ export class Core {
   readonly touch: (inode: MappedInode) => void;
   /** Files that shrank to within a block, and the transaction: until it is durable their last block stays as it is. */
   private readonly shrunk = new Map<number, number>();
+  /** Files that shrank to within a block and have not grown beyond it since: what is behind their end may not be zeros. */
+  private readonly unclean = new Set<number>();
   /** Where the last blocks of each neighbourhood of files went. */
   private readonly goals = new Float64Array(NEIGHBOURHOODS).fill(-1);
   private lastGoal = 0;
@@ -222,6 +224,17 @@ export class Core {
   /** The file shrank to a size within a block in the open transaction. */
   noteShrunk(ino: number): void {
     this.shrunk.set(ino, this.commits.sequence);
+    this.unclean.add(ino);
+  }
+
+  /**
+   * The file is about to end at `end`, its last block having been changed where it is. If that block may hold what the file
+   * had before it shrank, the new size waits for the data: a crash would show those bytes again.
+   */
+  growing(inode: MappedInode, end: number): void {
+    if (this.unclean.size === 0 || !this.unclean.has(inode.ino)) return;
+    this.commits.orderedData();
+    if (end >= Math.ceil(inode.size / this.blockSize) * this.blockSize) this.unclean.delete(inode.ino);
   }
 
   /** Whether the commit that shrank the file is still to come: a crash now brings the old end back. */
@@ -231,6 +244,7 @@ export class Core {
 
   forget(ino: number): void {
     this.shrunk.delete(ino);
+    this.unclean.delete(ino);
     this.reservations.drop(ino);
   }
 }

@@ -41,7 +41,12 @@ export function tailBefore(core: Core, inode: MappedInode, offset: number): Tail
 /** Zeros the tail, in an operation that began at generation `since` and made sure of a block when it moves. 0 or errno. */
 export function closeTail(core: Core, inode: MappedInode, tail: Tail, since: number): number {
   const { fileBlock, deviceBlock, from, to } = tail;
-  if (!tail.moves) return core.zero(deviceBlock, from, to);
+  if (!tail.moves) {
+    // Written by an earlier mount maybe: nobody remembers whether the bytes behind the end were ever part of the file.
+    core.commits.orderedData();
+    core.growing(inode, fileBlock * core.blockSize + to);
+    return core.zero(deviceBlock, from, to);
+  }
   const claims: Claim[] = [];
   if (!core.claim(inode, fileBlock, 1, claims)) return E.NOSPC;
   const claim = claims[0];

@@ -41,6 +41,7 @@ export function write(core: Core, inode: MappedInode, offset: number, length: nu
     // The hot path: written blocks of one run that nobody else maps are overwritten where they are.
     const state = core.extents.find(inode.ino, first, run);
     if ((state === STATE.WRITTEN || state === STATE.UNSYNCED) && offset + length <= (first + run.length) * blockSize) {
+      if (offset + length > inode.size) core.growing(inode, offset + length);
       return core.device.pwrite(address, length, run.deviceBlock * blockSize + offset - first * blockSize);
     }
   }
@@ -58,6 +59,7 @@ function writeSlow(core: Core, inode: MappedInode, offset: number, length: numbe
   if (needed > 0 && !core.space.ensure(needed)) return -E.NOSPC;
 
   const gen = inode.gen;
+  if (offset + length > inode.size) core.growing(inode, offset + length);
   if (tail) {
     const failed = closeTail(core, inode, tail, gen);
     if (failed !== 0) return -failed;

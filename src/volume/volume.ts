@@ -12,7 +12,7 @@ import { lockDatabase, metadataPath, openDevice, redoPath } from './lock.ts';
 import { type MadeVolume, type MakeOptions, makeVolume } from './make.ts';
 import { openDatabase, type Recovery, recover } from './recovery.ts';
 import { Redo } from './redo.ts';
-import { type StorageIo, systemIo } from './storage-io.ts';
+import { type StorageEvent, type StorageIo, systemIo } from './storage-io.ts';
 import { VolumeError } from './volume-error.ts';
 import { Wal } from './wal.ts';
 
@@ -136,7 +136,7 @@ export class Volume {
         worker: this.worker,
         commitSoon: () => this.commits.commitSoon(),
         failed: (error) => this.commits.checkpointFailed(error),
-        mark: (event) => io.mark?.(event, this.commits.sequence - 1),
+        mark: (event) => this.mark(event),
       });
     }
   }
@@ -226,7 +226,11 @@ export class Volume {
       const { connection } = this.database;
       connection.pragma('synchronous = FULL');
       connection.exec('UPDATE volume SET clean = 1');
+      this.mark('commit');
+      const { total, written } = this.wal?.checkpoint() ?? { total: 0, written: 0 };
+      this.mark(written === total ? 'reset' : 'checkpoint');
       connection.pragma('wal_checkpoint(TRUNCATE)');
+      this.mark('reset');
     } catch (error) {
       this.database.failure(error);
       return this.commits.failed || 5;
@@ -236,6 +240,11 @@ export class Volume {
     const r = writeHeader(this.device, this.header);
     if (r === 0) fs.rmSync(redoPath(this.path), { force: true });
     return r === 0 ? 0 : -r;
+  }
+
+  /** Tells a recorder what SQLite has just done to its files. */
+  private mark(event: StorageEvent): void {
+    this.device.io.mark?.(event, this.commits.sequence - 1);
   }
 
   private letGo(): void {

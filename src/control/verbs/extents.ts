@@ -1,9 +1,11 @@
+import { WRITE } from '../../blockmap/extent.ts';
 import { E } from '../../system/errno.ts';
+import { addressOf } from '../../system/libc.ts';
 import { admit } from '../admission.ts';
 import type { Range } from '../grammar/fields.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
 import { durably, durablyWithData, type Outcome, type VerbContext } from '../outcome.ts';
-import type { Change, Inode, Pending } from '../ports.ts';
+import type { Change, ControlPorts, Inode, Pending } from '../ports.ts';
 import { accessOf, actorOf, changedReply, failed, fileOf, holderOf, isFailure, refOf, refused } from './shared.ts';
 
 type Done<V extends VerbName> = (outcome: Outcome<V>) => void;
@@ -231,7 +233,24 @@ function writeOff({ ports }: VerbContext, inode: Inode, ranges: { from: number; 
     const errno = ports.blocks.markWritten(inode, Math.floor(from / blockSize), Math.ceil(to / blockSize));
     if (errno !== 0) return errno;
   }
+  const errno = closeGap(ports, inode, ranges, size);
+  if (errno !== 0) return errno;
   inode.size = Math.max(inode.size, size);
   ports.inodes.touchChange(inode);
   return 0;
+}
+
+/**
+ * What lies in the block of the old end, between that and the first byte committed, becomes zeros: it may be what was
+ * there before the file was shrunk. 0 or errno.
+ */
+function closeGap(ports: ControlPorts, inode: Inode, ranges: { from: number; to: number }[], size: number): number {
+  const { blockSize } = ports.device;
+  const begin = inode.size;
+  if (ranges.some(({ from, to }) => from <= begin && to > begin)) return 0;
+  const starts = ranges.map(({ from }) => from).filter((from) => from > begin);
+  const length = Math.min(size, Math.ceil(begin / blockSize) * blockSize, ...starts) - begin;
+  if (length <= 0 || ports.blocks.classifyWrite(inode, begin, length) !== WRITE.INPLACE) return 0;
+  const r = ports.blocks.write(inode, begin, length, addressOf(Buffer.alloc(length)));
+  return r < 0 ? -r : 0;
 }
