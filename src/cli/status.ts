@@ -8,6 +8,9 @@ import { controlPath } from './session.ts';
 /** ms that a mount has to answer: one that hangs must not hang its status as well. */
 const PATIENCE = 5000;
 
+/** How `.layout/version` begins a line about something that is missing. */
+const LACKS = 'lacks ';
+
 interface Space {
   size: number;
   used: number;
@@ -27,6 +30,8 @@ interface Status {
   space: Space | null;
   /** `.layout/version`, line by line. */
   version: string[];
+  /** What the mount can not do for want of rights, why, and what happens instead. */
+  lacks: string[];
   /** Live leases, as listed by `.layout/leases`; null without a control directory. */
   leases: number | null;
 }
@@ -62,6 +67,7 @@ async function statusOf(mount: Mount): Promise<Status> {
     answers: false,
     space: null,
     version: [],
+    lacks: [],
     leases: null,
   };
   try {
@@ -74,7 +80,9 @@ async function statusOf(mount: Mount): Promise<Status> {
       inodesFree: fs.ffree,
     };
     found.answers = true;
-    found.version = lines(await inTime(readFile(controlPath(mount, 'version'), 'utf8').catch(() => '')));
+    const version = lines(await inTime(readFile(controlPath(mount, 'version'), 'utf8').catch(() => '')));
+    found.version = version.filter((line) => !line.startsWith(LACKS));
+    found.lacks = version.filter((line) => line.startsWith(LACKS)).map((line) => line.slice(LACKS.length));
     const leases = await inTime(readFile(controlPath(mount, 'leases'), 'utf8').catch(() => undefined));
     found.leases = leases === undefined ? null : lines(leases).filter((line) => /^\s*\d/.test(line)).length;
   } catch {
@@ -117,5 +125,6 @@ function describe(status: Status): string {
   }
   if (status.leases !== null) rows.push(['leases', String(status.leases)]);
   for (const line of status.version) rows.push(['control', line]);
+  for (const line of status.lacks) rows.push(['lacks', line]);
   return rows.map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`).join('\n');
 }

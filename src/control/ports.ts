@@ -80,6 +80,8 @@ export interface Inodes {
   /** Keeps the object, and an inode without names, for an open handle. */
   opened(inode: Inode): void;
   closed(inode: Inode): void;
+  /** The kernel gives back `n` lookups. */
+  forget(ino: number, n: number): void;
 }
 
 export interface Dentries {
@@ -162,6 +164,8 @@ export interface ControlOptions {
   uid?: number;
   /** INIT gave DIRECT_IO_ALLOW_MMAP: windows bypass the page cache for read(2) and write(2). */
   directIoMmap: () => boolean;
+  /** What the mount lacks for want of rights, a line each, as `.layout/version` tells it. */
+  lacks?: () => readonly string[];
   /** Open sessions of one user, at most (1024 if not given); administrators have no limit. */
   sessionsPerUid?: number;
 }
@@ -183,8 +187,8 @@ export interface ControlPorts {
   statistics?: () => string;
   /** Faults that the lease engine does not know: device errors, clock steps. 0 or errno. */
   inject?: (fault: string, values: RequestOf<'inject'>) => number;
-  /** Does a request as if it named this inode: extended attributes and locks of files under `.layout/direct`. */
-  forward?: (request: Request, ino: number) => void;
+  /** Does a request on an inode of the volume: what is asked under `.layout/direct`. */
+  operate: (request: Request) => void;
   options: ControlOptions;
 }
 

@@ -91,6 +91,7 @@ export function versionText({ options, passthrough }: ControlPorts): string {
     `verbs ${VERB_NAMES.join(' ')}`,
     `device-window ${available === true ? 'passthrough' : `served: ${available}`}`,
     `guarded-window ${options.directIoMmap() ? 'direct' : 'cached'}`,
+    ...(options.lacks?.() ?? []),
     '',
   ].join('\n');
 }

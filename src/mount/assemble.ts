@@ -29,6 +29,7 @@ import { LeaseMap } from './lease-map.ts';
 import type { MountOptions } from './options.ts';
 import { Passthrough } from './passthrough.ts';
 import { Processes } from './processes.ts';
+import { effectiveCapabilities, lacking, lackLine } from './rights.ts';
 
 /** Bytes of a memory page, the finest unit of a mapping. */
 const PAGE_SIZE = 4096;
@@ -140,6 +141,8 @@ export class House {
   private makeControl(clock: Clock): Control {
     const { volume, options, fs } = this;
     const { device, commits, blockSize } = volume;
+    const passthrough = new Passthrough(volume.path, () => this.session);
+    const standing = { uid: process.getuid?.() ?? 0, capabilities: effectiveCapabilities(), ...options };
     return new Control({
       leases: this.leases,
       inodes: fs.inodes,
@@ -160,7 +163,7 @@ export class House {
         invalEntry: (parent, name) => this.session?.notifier.invalEntry(parent, name) ?? Promise.resolve(0),
         poll: (kernelHandle) => this.session?.notifier.poll(kernelHandle) ?? Promise.resolve(0),
       },
-      passthrough: new Passthrough(volume.path, () => this.session),
+      passthrough,
       guard: fs.guard,
       callers: new ProcCallers(process.getuid?.() ?? 0),
       access: new FileAccess(fs.xattrs),
@@ -173,6 +176,7 @@ export class House {
         inject: options.inject,
         readOnly: volume.readOnly,
         directIoMmap: () => this.session?.info.has('DIRECT_IO_ALLOW_MMAP') ?? false,
+        lacks: () => lacking({ ...standing, passthrough: passthrough.available() }).map(lackLine),
       },
     });
   }
