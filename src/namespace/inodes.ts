@@ -143,11 +143,12 @@ export class Inodes {
       if (inode.lazy) inode.lazy = false;
       else this.unwritten.push(inode);
       inode.dirty = true;
-      this.commits.touch();
     }
     if (inode.unrecorded) return;
     inode.unrecorded = true;
     this.changed.push(inode);
+    // Of an inode that is dirty already too: else this operation would not be in the redo log.
+    this.commits.touch();
   }
 
   /** Contents changed: mtime, ctime. */
