@@ -145,7 +145,7 @@ export const OPTIONS: readonly OptionRow[] = [
     type: 'word',
     field: 'errors',
     words: ['remount-ro', 'exit', 'continue'],
-    help: 'what to do when the metadata can not be written',
+    help: 'when the metadata can not be written: only read, or end the daemon; continue: only read then, but do not mind lost data',
   },
   { name: 'max_inodes', type: 'count', field: 'maxInodes', min: 0, help: 'inodes at most; 0: as many as fit' },
   {

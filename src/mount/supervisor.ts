@@ -24,7 +24,7 @@ export interface SuperviseRequest {
 /** A daemon that lived for less was killed by what it found; so many of them in a row, and the mount is given up. */
 const QUICK_MS = 1000;
 const QUICK_DEATHS = 5;
-/** The spare is started when the mount has lived for a while: many never do. */
+/** The first spare is started when the mount has lived for a while: many never do. */
 const SPARE_MS = 2000;
 /** How often it is looked whether the daemon still has a main thread. */
 const LOOK_MS = 200;
@@ -148,10 +148,11 @@ class Supervisor {
       this.request.log(`process ${daemon.process.pid} has taken the mount over; it stood still for ${ms} ms`);
       this.died = 0;
     }
-    if (!this.served) this.request.onServing();
+    const first = !this.served;
+    if (first) this.request.onServing();
     this.served = true;
     this.began = performance.now();
-    this.later(SPARE_MS, () => {
+    this.later(first ? SPARE_MS : 0, () => {
       if (this.current === daemon && !daemon.ended && !this.spare) this.spare = this.start(-1);
     });
   }
