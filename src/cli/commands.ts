@@ -14,6 +14,11 @@ export const COMMANDS: readonly Lazy[] = [
     summary: 'unmount, and wait until the volume is closed',
     load: async () => (await import('./umount.ts')).umount,
   },
+  {
+    name: 'upgrade',
+    summary: 'have a new daemon serve a mount, without unmounting it',
+    load: async () => (await import('./upgrade.ts')).upgrade,
+  },
   { name: 'status', summary: 'what a mount is doing', load: async () => (await import('./status.ts')).status },
   { name: 'fsck', summary: 'check a volume, and mend it', load: async () => (await import('./fsck.ts')).fsck },
   {

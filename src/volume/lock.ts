@@ -40,6 +40,13 @@ export function openDevice(
   throw busy(path, pid, locked);
 }
 
+/** The device for reading what its header says, whoever has it in use. Throws VolumeError. */
+export function openForLooking(path: string): Device {
+  const fd = open(path, O.RDONLY);
+  if (fd < 0) throw new VolumeError('SYSTEM', `cannot open ${path}`, { errno: -fd });
+  return new Device(fd, Math.max(0, lseek(fd, 0, SEEK.END)), systemIo);
+}
+
 /** The same lock on the database file. The descriptor must be closed after SQLite's connections (see wal.ts). */
 export function lockDatabase(path: string, options: { readOnly?: boolean; pid?: number; fd?: number } = {}): number {
   if (options.fd !== undefined) return options.fd;
