@@ -15,6 +15,7 @@ import { deviceWindowIno, fixedId, nodeOf } from './nodes.ts';
 import { Opens } from './opens.ts';
 import type { Action, Asker, Outcome } from './outcome.ts';
 import type { ControlPorts, Inode, Pending, Request } from './ports.ts';
+import { Tree } from './tree.ts';
 import { ACTIONS } from './verbs/index.ts';
 import { view } from './views.ts';
 import { Windows } from './windows.ts';
@@ -37,6 +38,7 @@ export class Control {
   private readonly ports: ControlPorts;
   private readonly directory: Directory;
   private readonly directs = new Directs();
+  private readonly tree: Tree;
   private readonly known: KernelNodes;
   private readonly opens: Opens;
 
@@ -44,7 +46,10 @@ export class Control {
     this.ports = ports;
     this.windows = new Windows(ports);
     this.known = new KernelNodes(ports.clock);
-    this.directory = new Directory(ports, new Attributes(ports, this.directs), this.directs, this.known);
+    this.tree = new Tree(ports, this.directs);
+    const attributes = new Attributes(ports, this.directs);
+    this.directory = new Directory(ports, attributes, this.directs, this.tree, this.known);
+    this.windows.onRefused = (node) => this.directs.retire(node);
     this.opens = new Opens(ports, this.windows, this.directs, (asker, request, done) =>
       this.perform(asker, request, done),
     );
@@ -107,6 +112,7 @@ export class Control {
 
   /** A request on a node of the hidden directory. */
   handle(request: Request): void {
+    if (this.tree.handle(request)) return;
     switch (request.opcode) {
       case OP.LOOKUP:
         return this.directory.lookup(request);
@@ -124,6 +130,8 @@ export class Control {
       case OP.POLL:
       case OP.FSYNC:
       case OP.IOCTL:
+      case OP.LSEEK:
+      case OP.FALLOCATE:
         return this.onHandle(request);
       case OP.RELEASE:
         this.opens.release(request.u64(0));
@@ -140,13 +148,9 @@ export class Control {
       case OP.ACCESS:
         return request.ok();
       case OP.GETXATTR:
+        return request.error(E.NODATA);
       case OP.LISTXATTR:
-      case OP.GETLK:
-      case OP.SETLK:
-      case OP.SETLKW:
-        return this.onFile(request);
-      case OP.LSEEK:
-        return request.error(E.INVAL);
+        return request.ok(putNoNames(request));
       case OP.READDIRPLUS:
         return this.directory.readdirplus(request);
       case OP.STATX:
@@ -193,6 +197,12 @@ export class Control {
       }
       case OP.IOCTL:
         return handle.ioctl ? handle.ioctl(request) : request.error(E.NOTTY);
+      case OP.LSEEK:
+        return handle.lseek ? handle.lseek(request, request.i64(8), request.u32(16)) : request.error(E.INVAL);
+      case OP.FALLOCATE:
+        return handle.fallocate
+          ? handle.fallocate(request, request.u64(8), request.u64(16), request.u32(24))
+          : request.error(E.OPNOTSUPP);
       default:
         return handle.fsync ? handle.fsync(request) : request.ok();
     }
@@ -209,16 +219,12 @@ export class Control {
     if ((valid & SETATTR_SIZE) !== 0) return request.error(E.DEADLK);
     request.error(E.PERM);
   }
+}
 
-  /** Attributes and locks under `.layout/direct` are those of the file itself. */
-  private onFile(request: Request): void {
-    const node = nodeOf(request.nodeid);
-    const ino = node?.area === 'direct' ? this.directs.inoOf(request.nodeid) : node?.area === 'tree' ? node.number : 0;
-    if (ino !== 0 && this.ports.forward) return this.ports.forward(request, ino);
-    if (request.opcode === OP.GETXATTR) return request.error(E.NODATA);
-    if (request.opcode !== OP.LISTXATTR) return request.error(E.OPNOTSUPP);
-    request.out.view.setUint32(request.out.start, 0, true);
-    request.out.view.setUint32(request.out.start + 4, 0, true);
-    request.ok(request.u32(0) === 0 ? 8 : 0);
-  }
+/** LISTXATTR of what has no extended attributes: a size of 0. Answers the bytes of the payload. */
+function putNoNames(request: Request): number {
+  const { view, start } = request.out;
+  view.setUint32(start, 0, true);
+  view.setUint32(start + 4, 0, true);
+  return request.u32(0) === 0 ? 8 : 0;
 }

@@ -6,7 +6,8 @@ import { isLive } from './deviceWindow.ts';
 import type { Directs } from './directs.ts';
 import type { KernelNodes } from './kernelNodes.ts';
 import { CONTROL_ROOT, FIXED, type FixedName, fixedId, nodeId, nodeOf } from './nodes.ts';
-import type { ControlPorts, Request } from './ports.ts';
+import type { ControlPorts, Inode, Request } from './ports.ts';
+import type { Tree } from './tree.ts';
 import { visibleTo } from './visibility.ts';
 
 /** Nothing of the hidden directory is remembered by the kernel: what there is changes without a notification. */
@@ -28,11 +29,13 @@ export class Directory {
   private readonly ports: ControlPorts;
   private readonly attributes: Attributes;
   private readonly directs: Directs;
+  private readonly tree: Tree;
   private readonly known: KernelNodes;
   private sessions = 0;
 
-  constructor(ports: ControlPorts, attributes: Attributes, directs: Directs, known: KernelNodes) {
+  constructor(ports: ControlPorts, attributes: Attributes, directs: Directs, tree: Tree, known: KernelNodes) {
     this.ports = ports;
+    this.tree = tree;
     this.known = known;
     this.attributes = attributes;
     this.directs = directs;
@@ -107,7 +110,7 @@ export class Directory {
     const inode = ino === 0 ? undefined : this.ports.inodes.get(ino);
     if (!inode) return request.error(E.NOENT);
     if (inode.isDirectory) return this.replyEntry(request, this.directs.directory(request.nodeid, name, ino));
-    if (!inode.isRegular) return request.error(E.OPNOTSUPP);
+    if (!hasBlocks(inode)) return this.tree.lookup(request, parent);
     this.replyEntry(request, this.directs.file(request.nodeid, name, ino));
   }
 
@@ -133,8 +136,8 @@ export class Directory {
       const rows = this.ports.dentries.list(ino, from, PAGE);
       for (const [name, cookie, child, type] of rows) {
         from = cookie;
-        const isShown = type === S.IFDIR >>> 12 || type === S.IFREG >>> 12;
-        if (isShown) yield { name, cookie, ino: nodeId(type === S.IFDIR >>> 12 ? 'tree' : 'direct', child), type };
+        const area = type === S.IFDIR >>> 12 ? 'tree' : type === S.IFREG >>> 12 ? 'direct' : undefined;
+        yield { name, cookie, ino: area === undefined ? child : nodeId(area, child), type };
       }
       if (rows.length < PAGE) return;
     }
@@ -149,6 +152,11 @@ export class Directory {
       yield { name: Buffer.from(String(id)), cookie: id + 2, ino: nodeId(area, id), type: S.IFREG >>> 12 };
     }
   }
+}
+
+/** Is there anything that a lease could hold in its place? */
+function hasBlocks(inode: Inode): boolean {
+  return inode.isRegular && (inode.size > 0 || inode.blocks > 0);
 }
 
 function* fixedEntries(after: number): Generator<Entry> {

@@ -3,7 +3,7 @@ import { nodeId } from './nodes.ts';
 
 interface Node {
   ino: number;
-  /** As it was looked up, from the root of the mount. */
+  /** As it was looked up last, from the root of the mount. */
   path: Buffer;
   lookups: number;
 }
@@ -11,26 +11,35 @@ interface Node {
 const SLASH = Buffer.from('/');
 
 /**
- * Nodes under `.layout/direct`. Of a file each look-up gives a new one, so that no two opens share pages: a revoked
- * mapping must not live on the pages of another holder's. A directory has one. The kernel's FORGET ends a node.
+ * Nodes under `.layout/direct`. A file has one, so that all who have it open see each other's locks, until a lease of
+ * somebody who has it open is closed: from then on look-ups give a new one, because a mapping that was revoked must
+ * not live on the pages of later holders. The kernel's FORGET ends a node.
  */
 export class Directs {
   private readonly nodes = new Map<number, Node>();
+  /** By inode number: the node that the next look-up shares. */
+  private readonly current = new Map<number, number>();
   private next = 1;
 
   /** `parent`: node of the directory that the name was looked up in. */
   file(parent: number, name: Uint8Array, ino: number): number {
-    // Above all inode numbers, which the attributes show under the same area.
-    const node = nodeId('direct', 2 ** 47 + this.next++);
-    this.nodes.set(node, { ino, path: this.pathIn(parent, name), lookups: 1 });
-    return node;
+    let node = this.current.get(ino);
+    if (node === undefined) {
+      // Above all inode numbers, which the attributes show under the same area.
+      node = nodeId('direct', 2 ** 47 + this.next++);
+      this.current.set(ino, node);
+    }
+    return this.lookedUp(node, parent, name, ino);
   }
 
   directory(parent: number, name: Uint8Array, ino: number): number {
-    const node = nodeId('tree', ino);
-    const lookups = (this.nodes.get(node)?.lookups ?? 0) + 1;
-    this.nodes.set(node, { ino, path: this.pathIn(parent, name), lookups });
-    return node;
+    return this.lookedUp(nodeId('tree', ino), parent, name, ino);
+  }
+
+  /** Nobody else comes to this node: a mapping of it may be refused, or about to be. */
+  retire(node: number): void {
+    const ino = this.inoOf(node);
+    if (this.current.get(ino) === node) this.current.delete(ino);
   }
 
   /** 0: no such node. */
@@ -46,11 +55,21 @@ export class Directs {
     const known = this.nodes.get(node);
     if (!known) return;
     known.lookups -= n;
-    if (known.lookups <= 0) this.nodes.delete(node);
+    if (known.lookups > 0) return;
+    this.retire(node);
+    this.nodes.delete(node);
   }
 
   get size(): number {
     return this.nodes.size;
+  }
+
+  private lookedUp(node: number, parent: number, name: Uint8Array, ino: number): number {
+    const path = this.pathIn(parent, name);
+    const known = this.nodes.get(node);
+    if (known) Object.assign(known, { path, lookups: known.lookups + 1 });
+    else this.nodes.set(node, { ino, path, lookups: 1 });
+    return node;
   }
 
   private pathIn(parent: number, name: Uint8Array): Buffer {

@@ -1,8 +1,9 @@
 import { WRITE } from '../blockmap/extent.ts';
 import { WRITE as WRITE_FLAG } from '../fuse/protocol.ts';
 import { putWrite } from '../fuse/replies.ts';
+import { put64 } from '../fuse/structs.ts';
 import type { Change } from '../lease/api.ts';
-import { O } from '../system/constants.ts';
+import { FALLOC, O } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
 import { type Handle, WRITE_IN } from './handle.ts';
 import type { ControlPorts, Inode, Request } from './ports.ts';
@@ -100,6 +101,27 @@ export class GuardedWindow implements Handle {
     this.ports.commits.whenDurable((errno) => (errno === 0 ? parked.ok() : parked.error(errno)));
   }
 
+  /** SEEK_DATA and SEEK_HOLE; a fixed map has no holes that a reader could skip with a gain. */
+  lseek(request: Request, offset: number, whence: number): void {
+    const { size } = this.inode;
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return request.error(E.INVAL);
+    if (offset < 0 || offset >= size) return request.error(E.NXIO);
+    put64(request.out.view, request.out.start, whence === SEEK_DATA ? offset : size);
+    request.ok(8);
+  }
+
+  /** Blocks that are there already are what mode 0 asks for; anything else would change the map that is held. */
+  fallocate(request: Request, offset: number, length: number, mode: number): void {
+    const { inode, range, ports } = this;
+    const end = offset + length;
+    const isAllocation = (mode & ~FALLOC.KEEP_SIZE) === 0;
+    const isThere = end <= Math.min(range.end, inode.size) && offset >= range.offset;
+    const lacks = (): boolean =>
+      (ports.blocks.classifyWrite(inode, offset, length) & (WRITE.HOLE | WRITE.SHARED)) !== 0;
+    if (isAllocation && isThere && !lacks()) request.ok();
+    else request.error(E.DEADLK);
+  }
+
   release(): void {
     this.onRelease();
   }
@@ -131,6 +153,10 @@ export class GuardedWindow implements Handle {
     return changes;
   }
 }
+
+/** lseek(2). */
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 
 function isZero(bytes: Buffer, from: number, to: number): boolean {
   for (let at = from; at < to; at++) if (bytes[at] !== 0) return false;

@@ -11,6 +11,9 @@ export interface Handle {
   poll?(kernelHandle: number): number;
   ioctl?(request: Request): void;
   fsync?(request: Request): void;
+  lseek?(request: Request, offset: number, whence: number): void;
+  /** Bytes; `mode` as of fallocate(2). */
+  fallocate?(request: Request, offset: number, length: number, mode: number): void;
   release(): void;
 }
 

@@ -11,7 +11,11 @@ const STEP = 64 * 2 ** 20;
 export class Windows implements WindowPort {
   readonly ports: ControlPorts;
   readonly coherence: Coherence;
+  /** Told of every node before its pages are dropped because a lease is over. */
+  onRefused: (node: number) => void = () => {};
   private readonly open = new Map<number, Map<WindowRange, number>>();
+  /** By node: windows under `.layout/direct` share one, those of one lease too. */
+  private readonly showing = new Map<number, Set<WindowRange>>();
 
   constructor(ports: ControlPorts) {
     this.ports = ports;
@@ -23,6 +27,9 @@ export class Windows implements WindowPort {
     const ranges = this.open.get(range.lease) ?? new Map<WindowRange, number>();
     ranges.set(range, node);
     this.open.set(range.lease, ranges);
+    const showing = this.showing.get(node) ?? new Set<WindowRange>();
+    showing.add(range);
+    this.showing.set(node, showing);
     this.coherence.add(range.ino, node);
     this.ports.leases.windowOpened(range.lease, 'guarded');
   }
@@ -31,8 +38,12 @@ export class Windows implements WindowPort {
     const ranges = this.open.get(range.lease);
     ranges?.delete(range);
     if (ranges?.size === 0) this.open.delete(range.lease);
-    const others = [...(ranges?.values() ?? [])];
-    if (!others.includes(node)) this.coherence.remove(range.ino, node);
+    const showing = this.showing.get(node);
+    showing?.delete(range);
+    if (showing?.size === 0) {
+      this.showing.delete(node);
+      this.coherence.remove(range.ino, node);
+    }
     this.ports.leases.windowClosed(range.lease, 'guarded');
   }
 
@@ -44,14 +55,35 @@ export class Windows implements WindowPort {
   /**
    * Nobody reads or stores through the windows of the lease in [offset, end) any more, then `done(0)`: reads are refused from now
    * on, the kernel writes the dirty pages back and unmaps, step by step, and then writes are refused too.
+   *
+   * EBUSY where a node (under `.layout/direct`) also shows the range for another lease that lives: the pages that it
+   * brings in are in reach of every mapping of that node. It comes right when that lease ends or either file is closed.
    */
   close(lease: number, _ino: number, offset: number, end: number, done: (errno: number) => void): void {
     const ranges = [...(this.open.get(lease) ?? [])].filter(([range]) => range.touches(offset, end));
+    const nodes = [...new Set(ranges.map(([, node]) => node))];
     for (const [range] of ranges) range.refuseReads(offset, end);
-    this.invalidate([...new Set(ranges.map(([, node]) => node))], offset, end).then((errno) => {
+    for (const node of nodes) this.onRefused(node);
+    this.invalidate(nodes, offset, end).then(async (errno) => {
       for (const [range] of ranges) range.refuseWrites(offset, end);
-      done(errno);
+      if (errno !== 0 || !this.isShared(nodes, lease)) return done(errno);
+      // Others may have been closed meanwhile, and have brought pages in before that: once more.
+      const again = this.isShown(nodes, lease, offset, end) ? E.BUSY : await this.invalidate(nodes, offset, end);
+      done(again);
     });
+  }
+
+  private isShared(nodes: number[], lease: number): boolean {
+    return nodes.some((node) => [...(this.showing.get(node) ?? [])].some((range) => range.lease !== lease));
+  }
+
+  /** Can pages of the range still come into the nodes, for another lease? */
+  private isShown(nodes: number[], lease: number, offset: number, end: number): boolean {
+    const shows = (range: WindowRange): boolean =>
+      range.lease !== lease &&
+      range.touches(offset, end) &&
+      range.mayRead(Math.max(offset, range.offset), Math.min(end, range.end));
+    return nodes.some((node) => [...(this.showing.get(node) ?? [])].some(shows));
   }
 
   /** The lease is over (returned, released): its windows refuse everything. */
@@ -94,9 +126,7 @@ export class Windows implements WindowPort {
 
   /** Bytes of the file that a node shows. */
   private sizeBehind(node: number): number {
-    for (const ranges of this.open.values()) {
-      for (const [range, at] of ranges) if (at === node) return this.ports.inodes.get(range.ino)?.size ?? 0;
-    }
+    for (const range of this.showing.get(node) ?? []) return this.ports.inodes.get(range.ino)?.size ?? 0;
     return 0;
   }
 }

@@ -22,7 +22,7 @@ import { Handles } from '../operations/handle.ts';
 import type { Clock } from '../system/clock.ts';
 import { mappedFile } from '../system/process.ts';
 import type { Volume } from '../volume/volume.ts';
-import { dispatchTable } from './dispatch.ts';
+import { dispatchTable, operate } from './dispatch.ts';
 import { fenceCommand } from './fence-command.ts';
 import { COUNTER, type Handover } from './handover.ts';
 import { LeaseMap } from './lease-map.ts';
@@ -165,6 +165,7 @@ export class House {
       },
       passthrough,
       guard: fs.guard,
+      operate: (request) => operate(fs, request),
       callers: new ProcCallers(process.getuid?.() ?? 0),
       access: new FileAccess(fs.xattrs),
       clock,

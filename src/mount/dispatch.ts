@@ -82,6 +82,8 @@ const OPERATIONS: readonly (readonly [number, Operation])[] = [
   [OP.COPY_FILE_RANGE_64, copyFileRange],
 ];
 
+const BY_CODE: ReadonlyMap<number, Operation> = new Map(OPERATIONS);
+
 /** Where the second inode of an operation is named, and what it answers when that is one of the hidden directory. */
 const SECOND_INODE: ReadonlyMap<number, readonly [at: number, errno: number]> = new Map([
   [OP.RENAME, [0, E.XDEV]],
@@ -109,14 +111,25 @@ export function dispatchTable(fs: Filesystem, control: ControlDispatch | undefin
   return table;
 }
 
+/** Does a request on an inode of the volume, whatever way it came. */
+export function operate(fs: Filesystem, request: Request): void {
+  const operation = BY_CODE.get(request.opcode);
+  if (operation === undefined) request.error(E.NOSYS);
+  else operation(fs, request);
+}
+
 function routed(fs: Filesystem, operation: Operation, opcode: number, control: ControlDispatch): Handler {
   const second = SECOND_INODE.get(opcode);
   if (second === undefined) {
     return (request) => (isControlNode(request.nodeid) ? control.handle(request) : operation(fs, request));
   }
   const [at, errno] = second;
+  const isRename = opcode === OP.RENAME || opcode === OP.RENAME2;
   return (request) => {
-    if (isControlNode(request.u64(at)) || isControlNode(request.nodeid)) request.error(errno);
+    const one = isControlNode(request.nodeid);
+    const other = isControlNode(request.u64(at));
+    if (one && other && isRename) control.handle(request);
+    else if (one || other) request.error(errno);
     else operation(fs, request);
   };
 }
