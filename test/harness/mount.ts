@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -18,6 +18,8 @@ export interface VolumeOptions {
   mkfs?: readonly string[];
   /** As mount -o. */
   options?: string;
+  /** User that owns the image and runs the daemon; default: the one of the tests. */
+  uid?: number;
   /** ms after which the mount is aborted, whatever the test is doing; default 120,000. */
   deadline?: number;
 }
@@ -35,6 +37,8 @@ export interface MountedVolume extends AsyncDisposable {
   messages(): string;
   /** A clean unmount. Rejects when the daemon does not end with code 0 in time. */
   unmount(): Promise<void>;
+  /** Waits for the daemon's end with code 0, after an unmount by other means. */
+  dead(): Promise<void>;
   /** SIGKILL to the daemon, and the dead mount taken away: what a crash of the daemon leaves. */
   kill(): Promise<void>;
   /** Mounts again, after unmount() or kill(). */
@@ -60,14 +64,8 @@ export async function mountVolume(options: VolumeOptions = {}): Promise<MountedV
   const root = mkdtempSync(join(tmpdir(), 'layoutfs-test-'));
   const volume = new TestVolume(root, options);
   try {
-    await check(process.execPath, [
-      layoutfs,
-      'mkfs',
-      volume.image,
-      '--size',
-      options.size ?? '1g',
-      ...(options.mkfs ?? []),
-    ]);
+    const mkfs = [layoutfs, 'mkfs', volume.image, '--size', options.size ?? '1g', ...(options.mkfs ?? [])];
+    await check(process.execPath, mkfs, volume.user);
     await volume.remount();
     return volume;
   } catch (error) {
@@ -81,6 +79,8 @@ class TestVolume implements MountedVolume {
   readonly dir: string;
   readonly image: string;
   connection = -1;
+  /** For spawn: the user of the daemon. */
+  readonly user: { uid?: number; gid?: number };
   private readonly name: string;
   private readonly owner: ProcessId = identify(process.pid)!;
   private readonly watchdog: NodeJS.Timeout;
@@ -97,6 +97,9 @@ class TestVolume implements MountedVolume {
     this.mountOptions = options.options ?? '';
     this.name = `${process.pid}-${count++}`;
     mkdirSync(this.dir);
+    const { uid } = options;
+    this.user = uid === undefined ? {} : { uid, gid: uid };
+    if (uid !== undefined) for (const path of [root, this.dir]) chownSync(path, uid, uid);
     this.enter();
     this.watchdog = setTimeout(() => this.abort(), options.deadline ?? 120_000);
     this.watchdog.unref();
@@ -116,6 +119,7 @@ class TestVolume implements MountedVolume {
     const daemon = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       env: { ...process.env, LAYOUTFS_READY_FD: '3' },
+      ...this.user,
     });
     this.daemon = daemon;
     this.daemonId = identify(daemon.pid!);
@@ -143,15 +147,18 @@ class TestVolume implements MountedVolume {
   }
 
   async unmount(): Promise<void> {
-    const daemon = this.daemon!;
-    const end = ended(daemon, 60_000);
+    const end = this.dead();
     await this.layoutfs(['umount', this.dir], { timeout: 60_000 }).then((result) => {
       if (result.code !== 0) {
         end.catch(() => {});
         throw new Error(`umount: exit ${result.code}: ${result.stderr}`);
       }
     });
-    const code = await end;
+    await end;
+  }
+
+  async dead(): Promise<void> {
+    const code = await ended(this.daemon!, 60_000);
     if (code !== 0) throw new Error(`the daemon ended with ${code}: ${this.said.slice(-4000)}`);
     this.forget();
   }
@@ -176,13 +183,14 @@ class TestVolume implements MountedVolume {
   }
 
   layoutfs(args: readonly string[], options: RunOptions = {}): Promise<Result> {
-    return run(process.execPath, [layoutfs, ...args], { onHang: () => this.abort(), ...options });
+    return run(process.execPath, [layoutfs, ...args], { onHang: () => this.abort(), ...this.user, ...options });
   }
 
   start(command: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
     const child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, LC_ALL: 'C', MNT: this.dir, IMG: this.image, ROOT: this.root, ...env },
+      ...this.user,
     });
     child.stdin.on('error', () => {});
     this.children.add(child);
@@ -209,7 +217,7 @@ class TestVolume implements MountedVolume {
 
   private inside(options: RunOptions): RunOptions {
     const env = { MNT: this.dir, IMG: this.image, ROOT: this.root, ...options.env };
-    return { onHang: () => this.abort(), ...options, env };
+    return { onHang: () => this.abort(), ...this.user, ...options, env };
   }
 
   /** The emergency brake: whoever waits on the mount gets an error, and the daemon's session ends. */
