@@ -176,6 +176,7 @@ export class House {
         pageSize: PAGE_SIZE,
         inject: options.inject,
         readOnly: volume.readOnly,
+        uid: standing.uid,
         directIoMmap: () => this.session?.info.has('DIRECT_IO_ALLOW_MMAP') ?? false,
         lacks: () => lacking({ ...standing, passthrough: passthrough.available() }).map(lackLine),
       },
