@@ -50,7 +50,7 @@ export class ExtentMap {
     );
     this.land = database.mutation('UPDATE extent SET file_block = -file_block - 1 WHERE ino = ? AND file_block < 0');
     this.page = database
-      .query(`SELECT file_block, device_block, length, state FROM extent ${range} ORDER BY file_block LIMIT ?`)
+      .query(`SELECT file_block, device_block, length, state FROM extent ${range} ORDER BY file_block LIMIT ? + 0`)
       .raw();
   }
 

@@ -30,9 +30,9 @@ export class Sheets {
     this.shares = shares;
     this.limit = limit;
     const columns = 'SELECT file_block, device_block, length, state FROM extent WHERE ino = ?';
-    this.head = database.query(`${columns} ORDER BY file_block LIMIT ?`).raw();
+    this.head = database.query(`${columns} ORDER BY file_block LIMIT ? + 0`).raw();
     this.before = database.query(`${columns} AND file_block <= ? ORDER BY file_block DESC LIMIT 1`).raw();
-    this.behind = database.query(`${columns} AND file_block > ? ORDER BY file_block LIMIT ?`).raw();
+    this.behind = database.query(`${columns} AND file_block > ? ORDER BY file_block LIMIT ? + 0`).raw();
   }
 
   /** Memory in use, bytes. */

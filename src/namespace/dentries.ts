@@ -34,7 +34,7 @@ export class Dentries {
     this.selectOne = database.query('SELECT ino, type FROM dentry WHERE parent = ? AND name = ?').raw();
     this.selectAny = database.query('SELECT 1 FROM dentry WHERE parent = ? LIMIT 1').raw();
     this.selectAfter = database
-      .query('SELECT name, cookie, ino, type FROM dentry WHERE parent = ? AND cookie > ? ORDER BY cookie LIMIT ?')
+      .query('SELECT name, cookie, ino, type FROM dentry WHERE parent = ? AND cookie > ? ORDER BY cookie LIMIT ? + 0')
       .raw();
     this.selectByIno = database.query('SELECT name FROM dentry WHERE parent = ? AND ino = ? LIMIT 1').raw();
     this.insertOne = database.mutation('INSERT INTO dentry (parent, name, cookie, ino, type) VALUES (?, ?, ?, ?, ?)');

@@ -143,10 +143,14 @@ export class Database {
     this.commitStatement = connection.prepare('COMMIT');
   }
 
-  /** The query of that text, prepared once. */
+  /**
+   * The query of that text, prepared once. `LIMIT ?` must be written `LIMIT ? + 0`: SQLite plans with the value of a bare
+   * parameter, and so prepares the statement anew each time it is bound (measured: 30 µs against 2).
+   */
   query(sql: string): Query {
     let query = this.queries.get(sql);
     if (!query) {
+      if (/\bLIMIT \?\d*(?!\d| \+ 0)/.test(sql)) throw new TypeError(`a bare LIMIT parameter: ${sql}`);
       query = new Query(this, sql, this.connection.prepare(sql));
       this.queries.set(sql, query);
     }
