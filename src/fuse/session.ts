@@ -111,6 +111,8 @@ export class Session implements RequestOwner {
    * against the death of this process. `length` is that of header and payload, to be had by `replyBytes`.
    */
   beforeReply: ((request: Request, length: number) => void) | undefined;
+  /** A handler threw, and its request is about to be answered with EIO: what it has done until then must be undone. */
+  handlerThrew: ((error: unknown) => void) | undefined;
   /** Whether an event of the event loop is awaited right now (a sync's completion), which then should not wait. */
   eventsExpected: (() => boolean) | undefined;
   private readonly fd: number;
@@ -351,6 +353,7 @@ export class Session implements RequestOwner {
       if (request.answer === Answer.OPEN) this.report(`the handler of ${operationName(request.opcode)} did not reply`);
     } catch (error) {
       this.report(`the handler of ${operationName(request.opcode)} threw ${(error as Error)?.message}`, error);
+      this.handlerThrew?.(error);
     }
     if (request.answer === Answer.OPEN) this.giveUp(request);
   }

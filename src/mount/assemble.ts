@@ -20,6 +20,7 @@ import type { Filesystem, OperationOptions } from '../operations/filesystem.ts';
 import { Guard } from '../operations/guard.ts';
 import { Handles } from '../operations/handle.ts';
 import type { Clock } from '../system/clock.ts';
+import { errnoName } from '../system/errno.ts';
 import { mappedFile } from '../system/process.ts';
 import type { Volume } from '../volume/volume.ts';
 import { dispatchTable, operate } from './dispatch.ts';
@@ -48,6 +49,8 @@ export class House {
   private readonly volume: Volume;
   private readonly options: MountOptions;
   private readonly handover: Handover | undefined;
+  /** The metadata has failed, and the mount only reads from now on. */
+  onFailure: () => void = () => {};
   private readonly processes: Processes;
   private session: Session | undefined;
 
@@ -133,8 +136,11 @@ export class House {
       inodes.recover();
     });
     commits.promised = handover?.promised;
-    commits.onFail(() => {
+    commits.onFail((errno) => {
       fs.options.readOnly = true;
+      const why = commits.failure instanceof Error ? commits.failure.message : String(commits.failure);
+      log('warning', `the metadata failed (${errnoName(errno)}: ${why}); nothing is changed from now on`);
+      this.onFailure();
     });
   }
 
@@ -193,6 +199,7 @@ export class House {
     };
     session.eventsExpected = () => commits.busy;
     const { handover } = this;
+    session.handlerThrew = (error) => commits.abortOperation(error);
     session.beforeReply = (request, length) => {
       handover?.tally.seal(request.unique);
       if (commits.changing) commits.operationEnd(request.unique, request.uniqueHigh, session.replyBytes(length));

@@ -62,6 +62,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   const volume = Volume.open(image, {
     readOnly: options.readOnly,
     commitInterval: options.commit * 1000,
+    ignoreDataErrors: options.errors === 'continue',
     inherited: inherited && { device: inherited.device, database: inherited.database },
     takeOver: inherited?.takeOver
       ? (recovery) => {
@@ -76,6 +77,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   try {
     const log = (level: string, message: string): void => console.error(`${level}: ${message}`);
     house = new House(volume, options, systemClock, log, handover, before !== undefined);
+    if (options.errors === 'exit') house.onFailure = () => setImmediate(() => process.exit(1));
     const errno = volume.ready();
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
     fd = saved && inherited ? inherited.fuse : mountVolume(image, dir, options, inherited?.fuse);

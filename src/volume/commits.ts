@@ -5,6 +5,7 @@ import { Conversions } from './conversions.ts';
 import { convertInDatabase } from './convert.ts';
 import type { Database } from './database.ts';
 import type { Device } from './device.ts';
+import { replay } from './replay.ts';
 import type { StorageIo } from './storage-io.ts';
 import { MetadataError } from './volume-error.ts';
 import { Waiters } from './waiters.ts';
@@ -15,6 +16,8 @@ export interface CommitOptions {
   interval: number;
   /** Longest time that written data waits for a device sync nobody asked for, ms. */
   dataInterval: number;
+  /** A commit goes on although the data that it waited for is lost (errors=continue). */
+  ignoreDataErrors?: boolean;
 }
 
 /** Keeps replies over the death of the daemon where the redo log can not (mount/handover.ts). */
@@ -66,6 +69,7 @@ export class Commits {
   private readonly clock: Clock;
   private readonly options: CommitOptions;
   private readonly writeSequence: { run(...args: unknown[]): unknown };
+  private readonly forgetBoot: { run(): unknown };
   private readonly conversions = new Conversions();
   private readonly waiters = new Waiters();
   private readonly flushers: (() => void)[] = [];
@@ -90,6 +94,8 @@ export class Commits {
   private committing = false;
   private timer: Timer | undefined;
   private scheduled = false;
+  /** A sync of the device failed: the page cache proves nothing about the medium, and the next mount must not trust it. */
+  private distrusted = false;
   private syncMs = 0;
   private closed = false;
 
@@ -110,6 +116,7 @@ export class Commits {
     this.committed = parts.committed;
     this.durable = parts.committed;
     this.sequence = parts.committed + 1;
+    this.forgetBoot = this.database.connection.prepare("UPDATE volume SET boot_id = ''");
     this.writeSequence = this.database.connection.prepare('UPDATE volume SET sequence = ?');
     this.convert = convertInDatabase(this.database);
     this.database.beforeChange = () => this.touch();
@@ -207,6 +214,17 @@ export class Commits {
     const { sequence } = this;
     this.operationEnd(unique, uniqueHigh, reply);
     return this.promised.put(unique, uniqueHigh, reply, sequence);
+  }
+
+  /**
+   * The running operation threw, which is a bug or a failure of the metadata: nothing of what it did may stay, and
+   * everything answered before must. The open transaction is rolled back and what the redo log has of it done again;
+   * caches above cannot follow that, so the metadata is read-only from then on.
+   */
+  abortOperation(error: unknown): void {
+    if (this.failed !== 0 || !this.changing) return;
+    this.changed = false;
+    this.fail(E.IO, error);
   }
 
   /** `fn(errno)` runs on the state thread, never from within this call, once all done so far, data and metadata, is durable. */
@@ -337,7 +355,10 @@ export class Commits {
   private dataEnds(mark: number, r: number, ms: number): void {
     this.measured(ms);
     this.conversions.syncEnds(r === 0);
-    if (r < 0) this.waiters.dataFailed(mark, -r);
+    if (r === 0) return;
+    this.waiters.dataFailed(mark, -r);
+    this.distrusted = true;
+    if (this.failed === 0) this.touch();
   }
 
   private get orderedUnsynced(): boolean {
@@ -359,7 +380,8 @@ export class Commits {
       if (this.orderedUnsynced) {
         const errno = this.syncData();
         // Committing now would point files at blocks whose contents were lost.
-        if (errno !== 0) this.fail(errno, new Error(`sync of ordered data: errno ${errno}`));
+        if (errno !== 0 && !this.options.ignoreDataErrors)
+          this.fail(errno, new Error(`sync of ordered data: errno ${errno}`));
       }
       if (this.failed === 0) this.flushAndCommit(database);
     } catch (error) {
@@ -383,6 +405,7 @@ export class Commits {
       }
       if (!database.inTransaction) return;
       this.writeSequence.run(this.sequence);
+      if (this.distrusted) this.forgetBoot.run();
       database.commit();
     } finally {
       if (redo) redo.paused = false;
@@ -450,9 +473,25 @@ export class Commits {
     this.failure = error;
     this.clock.clearTimeout(this.timer);
     this.database.rollback();
+    this.bringBack();
     for (const fn of this.failures) fn(errno);
     // Waiters are answered from the event loop: who fails here may be in the middle of an operation.
     setImmediate(() => this.answerAll(E.IO));
+  }
+
+  /** After a rollback: operations of the open transaction that were answered. Nothing to be done where that fails. */
+  private bringBack(): void {
+    const { database } = this;
+    database.redo?.discard();
+    try {
+      if (this.distrusted) this.forgetBoot.run();
+      else if (database.redo) {
+        const { path, uuid } = database.redo;
+        this.committed = replay(database.connection, path, uuid, this.committed).sequence;
+      }
+    } catch {
+      // The metadata cannot be written at all: the next mount, or fsck, finds the log.
+    }
   }
 
   private armTimer(): void {

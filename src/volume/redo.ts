@@ -33,6 +33,7 @@ export interface RedoStatement {
 
 export class Redo {
   readonly path: string;
+  readonly uuid: string;
   private readonly address: number;
   private readonly capacity: number;
   private readonly bytes: Buffer;
@@ -50,6 +51,7 @@ export class Redo {
 
   constructor(path: string, uuid: string, capacity: number = CAPACITY) {
     this.path = path;
+    this.uuid = uuid;
     this.capacity = capacity;
     const fd = open(path, O.RDWR | O.CREAT, 0o600);
     if (fd < 0) throw new VolumeError('SYSTEM', `cannot create ${path}`, { errno: -fd });

@@ -24,6 +24,8 @@ export interface OpenOptions {
   commitInterval?: number;
   /** Longest time to a device sync that nobody asked for, ms. Default 5000. */
   dataInterval?: number;
+  /** Metadata may be committed although data that it waited for was lost (errors=continue). Default false. */
+  ignoreDataErrors?: boolean;
   /** Keep a redo log for the death of the daemon alone. Default true. */
   redo?: boolean;
   /** Faults or a recorder between the volume and the kernel. */
@@ -128,7 +130,11 @@ export class Volume {
       wal: this.wal,
       clock: options.clock ?? systemClock,
       committed: this.recovery.sequence,
-      options: { interval: options.commitInterval ?? 1000, dataInterval: options.dataInterval ?? 5000 },
+      options: {
+        interval: options.commitInterval ?? 1000,
+        dataInterval: options.dataInterval ?? 5000,
+        ignoreDataErrors: options.ignoreDataErrors,
+      },
     });
     if (this.wal) {
       this.commits.checkpoints = new Checkpoints({

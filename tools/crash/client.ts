@@ -19,7 +19,7 @@ export interface Reply {
 
 type Fields = Record<string, number>;
 
-/** Turns of the event loop that a request may take before somebody has to help it: by returning a lease, say. */
+/** Turns of the event loop without a sync that a request may take before somebody helps it: by returning a lease, say. */
 const PATIENCE = 50;
 
 /** Room for a reply. */
@@ -103,7 +103,7 @@ export class Client {
     this.house.handlers[OP[op]]?.(request);
     this.afterBatch();
     if (op === 'FORGET') return { error: '', payload: Buffer.alloc(0) };
-    for (let turns = 0; !this.replies.has(unique); turns++) {
+    for (let turns = 0; !this.replies.has(unique); turns += this.volume.commits.busy ? 0 : 1) {
       if (turns === PATIENCE) await this.onWait();
       if (turns > 20 * PATIENCE) throw new Error(`${op} gets no answer`);
       await new Promise((resolve) => setImmediate(resolve));
