@@ -11,6 +11,9 @@ import type { Failure } from './report.ts';
  */
 const VARIABLE = 'LAYOUTFS_READY_FD';
 
+/** libuv's pool: an idle session waits in one of them; syncs of device, WAL and database must find others free. */
+const THREADS = '8';
+
 export type Readiness = { ok: true; pid: number } | ({ ok: false } & Failure);
 
 /** The descriptor on which somebody waits for the word, for whoever passes it on; -1 for none. */
@@ -43,7 +46,7 @@ export async function startInBackground(args: readonly string[], log: string): P
   const options: SpawnOptions = {
     detached: true,
     stdio: ['ignore', logFd, logFd, 'pipe'],
-    env: { ...process.env, [VARIABLE]: '3' },
+    env: { UV_THREADPOOL_SIZE: THREADS, ...process.env, [VARIABLE]: '3' },
     cwd: '/',
   };
   const child = spawn(process.execPath, [launcher, ...args], options);

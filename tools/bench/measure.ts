@@ -51,7 +51,10 @@ export async function prepareData(peer: Peer, plan: Plan): Promise<void> {
   if (peer.data) await runLoad(plan.load, ['prepare', peer.data, '-s', String(plan.size)], 120_000);
 }
 
-/** One row: every peer once a round, in an order that turns, so that each comes after each. */
+/**
+ * One row: every peer once a round, in an order that turns, so that each comes after each. The first round counts for
+ * nothing: caches fill, and what runs in a just-in-time compiler is compiled.
+ */
 export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): Promise<Record<string, Sample>> {
   const samples: Record<string, Sample> = {};
   const spent: Record<string, { ticks: number; operations: number }> = {};
@@ -59,14 +62,15 @@ export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): 
     samples[peer.name] = { values: [] };
     spent[peer.name] = { ticks: 0, operations: 0 };
   }
-  for (let round = 0; round < plan.rounds; round++) {
+  for (let round = -1; round < plan.rounds; round++) {
     for (let turn = 0; turn < peers.length; turn++) {
-      const peer = peers[(turn + round) % peers.length];
+      const peer = peers[(turn + round + peers.length) % peers.length];
       const sample = samples[peer.name];
       if (sample.failed !== undefined) continue;
       const args = argumentsOf(row, peer, plan);
       try {
         const result = await runLoad(plan.load, args, plan.duration + 60_000);
+        if (round < 0) continue;
         spent[peer.name].ticks += result.ticks;
         spent[peer.name].operations += result.operations;
         sample.values.push(figureOf(row, result));
