@@ -1,6 +1,7 @@
-import { readFile, statfs } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import type { Command } from './command.ts';
-import { CommandError, EXIT } from './exit.ts';
+import { EXIT } from './exit.ts';
 import { daemonOf, layoutfsMounts, type Mount, mountAt } from './mounts.ts';
 import { bytes, print, printJson } from './output.ts';
 import { controlPath } from './session.ts';
@@ -50,60 +51,56 @@ export const status: Command = {
     if (json) printJson(positionals[0] === undefined ? all : all[0]);
     else if (all.length === 0) print('no layoutfs is mounted');
     else print(all.map(describe).join('\n\n'));
-    if (all.every((each) => each.answers)) return EXIT.ok;
-    // A call that the mount never answers would keep this process from its end.
-    setImmediate(() => process.exit(EXIT.unmounted));
-    return EXIT.unmounted;
+    return all.every((each) => each.answers) ? EXIT.ok : EXIT.unmounted;
   },
 };
 
 async function statusOf(mount: Mount): Promise<Status> {
-  const found: Status = {
+  const answer = await ask(mount);
+  const version = answer?.version ?? [];
+  return {
     dir: mount.dir,
     image: mount.source,
     daemon: daemonOf(mount) ?? null,
     connection: mount.connection,
     options: mount.options,
-    answers: false,
-    space: null,
-    version: [],
-    lacks: [],
-    leases: null,
+    answers: answer !== undefined,
+    space: answer?.space ?? null,
+    version: version.filter((line) => !line.startsWith(LACKS)),
+    lacks: version.filter((line) => line.startsWith(LACKS)).map((line) => line.slice(LACKS.length)),
+    leases: answer?.leases?.filter((line) => /^\s*\d/.test(line)).length ?? null,
   };
-  try {
-    const fs = await inTime(statfs(mount.dir));
-    found.space = {
-      size: fs.blocks * fs.bsize,
-      used: (fs.blocks - fs.bfree) * fs.bsize,
-      free: fs.bavail * fs.bsize,
-      inodes: fs.files,
-      inodesFree: fs.ffree,
-    };
-    found.answers = true;
-    const version = lines(await inTime(readFile(controlPath(mount, 'version'), 'utf8').catch(() => '')));
-    found.version = version.filter((line) => !line.startsWith(LACKS));
-    found.lacks = version.filter((line) => line.startsWith(LACKS)).map((line) => line.slice(LACKS.length));
-    const leases = await inTime(readFile(controlPath(mount, 'leases'), 'utf8').catch(() => undefined));
-    found.leases = leases === undefined ? null : lines(leases).filter((line) => /^\s*\d/.test(line)).length;
-  } catch {
-    found.answers = false;
-  }
-  return found;
 }
 
-function lines(text: string): string[] {
-  return text.split('\n').filter((line) => line !== '');
+interface Answer {
+  space: Space;
+  version: string[];
+  leases: string[] | null;
 }
 
-async function inTime<T>(promise: Promise<T>): Promise<T> {
+/** Undefined where the mount does not answer in time, or with an error. Whoever asks may hang: nobody waits for it. */
+async function ask(mount: Mount): Promise<Answer | undefined> {
+  const probe = fileURLToPath(new URL('./status-probe.mjs', import.meta.url));
+  const paths = [mount.dir, controlPath(mount, 'version'), controlPath(mount, 'leases')];
+  const child = spawn(process.execPath, [probe, ...paths], { stdio: ['ignore', 'pipe', 'ignore'] });
+  let text = '';
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new CommandError('no answer', EXIT.unmounted, 'ENOTCONN')), PATIENCE);
+  await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, PATIENCE);
+    child.stdout.on('data', (part: Buffer) => {
+      text += part;
+    });
+    child.stdout.once('close', resolve);
+    child.once('error', () => resolve());
   });
+  clearTimeout(timer);
+  child.kill('SIGKILL');
+  child.stdout.destroy();
+  child.unref();
   try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
+    return JSON.parse(text) as Answer;
+  } catch {
+    return undefined;
   }
 }
 

@@ -30,7 +30,7 @@ let folder = '';
 
 afterEach(() => {
   const dir = join(folder, 'mount');
-  abortConnection(connectionOf(dir));
+  abortConnection(dir);
   lazyUnmount(dir);
   rmSync(folder, { recursive: true, force: true });
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { alive, type Entry, entries, runId, signal, unregister } from './registry.ts';
 
 /** Number of the FUSE connection of a mount point, from mountinfo: a stat() of a hung mount would hang as well. */
@@ -39,29 +39,30 @@ function unquote(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
-/** Frees everybody who waits on this connection: all their calls fail with ENOTCONN. */
-export function abortConnection(connection: number | undefined): void {
-  if (connection === undefined) return;
-  try {
-    writeFileSync(`/sys/fs/fuse/connections/${connection}/abort`, '1');
-  } catch {
-    // it is gone, or the control filesystem is not mounted
-  }
+/**
+ * Frees everybody who waits on the mount at `dir`: all their calls fail with ENOTCONN. By MNT_FORCE, because the control
+ * files of fusectl are not mounted everywhere; -c, because the path of a hung mount can not be looked up.
+ */
+export function abortConnection(dir: string): void {
+  if (connectionOf(dir) !== undefined) umount('-c', '-f', '-l', dir);
 }
 
 export function lazyUnmount(dir: string): void {
-  for (let i = 0; i < 8 && connectionOf(dir) !== undefined; i++) {
-    try {
-      execFileSync('umount', ['-l', dir], { stdio: 'ignore', timeout: 10_000 });
-    } catch {
-      return;
-    }
+  for (let i = 0; i < 8 && connectionOf(dir) !== undefined; i++) if (!umount('-c', '-l', dir)) return;
+}
+
+function umount(...args: string[]): boolean {
+  try {
+    execFileSync('umount', args, { stdio: 'ignore', timeout: 10_000 });
+    return true;
+  } catch {
+    return false;
   }
 }
 
 /** Takes away everything of one mount, in the order that can not hang: abort, unmount, kill, remove. */
 export function cleanUp(name: string, entry: Entry): void {
-  abortConnection(connectionOf(entry.dir));
+  abortConnection(entry.dir);
   lazyUnmount(entry.dir);
   if (entry.daemon !== undefined) signal(entry.daemon, 'SIGKILL');
   if (connectionOf(entry.dir) === undefined) rmSync(entry.root, { recursive: true, force: true });

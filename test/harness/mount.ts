@@ -167,7 +167,7 @@ class TestVolume implements MountedVolume {
     const end = ended(this.daemon!, 10_000);
     if (this.daemonId !== undefined) signal(this.daemonId, 'SIGKILL');
     await end;
-    abortConnection(this.connection);
+    abortConnection(this.dir);
     lazyUnmount(this.dir);
     this.forget();
   }
@@ -222,7 +222,7 @@ class TestVolume implements MountedVolume {
 
   /** The emergency brake: whoever waits on the mount gets an error, and the daemon's session ends. */
   private abort(): void {
-    abortConnection(connectionOf(this.dir));
+    abortConnection(this.dir);
     lazyUnmount(this.dir);
     if (this.daemonId !== undefined) signal(this.daemonId, 'SIGKILL');
   }

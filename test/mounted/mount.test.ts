@@ -88,6 +88,30 @@ describeMounted('mount and umount', ['setfattr', 'getfattr'], () => {
     await volume.unmount();
   });
 
+  it('is freed by umount --abort when its daemon does not answer: who waits gets ENOTCONN or ECONNABORTED', async () => {
+    volume = await mountVolume();
+    process.kill(volume.daemonPid, 'SIGSTOP');
+    try {
+      const child = volume.start('bash', ['-c', 'echo in; exec stat "$MNT/nothing"']);
+      let said = '';
+      child.stderr!.on('data', (part: Buffer) => {
+        said += part;
+      });
+      await new Promise((resolve) => child.stdout!.once('data', resolve));
+      const status = await volume.layoutfs(['status', volume.dir]);
+      expect(status.stdout).toContain('does not answer');
+      const aborted = await volume.layoutfs(['umount', '--abort', '--lazy', volume.dir]);
+      expect(aborted.code, aborted.stderr).toBe(0);
+      expect(await ended(child, 10_000)).toBe(1);
+      expect(said).toMatch(/not connected|connection abort/);
+      expect(mountLine(volume.dir)).toBeUndefined();
+    } finally {
+      process.kill(volume.daemonPid, 'SIGCONT');
+    }
+    await until('the daemon is gone', 20_000, () => identify(volume!.daemonPid) === undefined);
+    expect((await volume.layoutfs(['fsck', volume.image])).code).toBe(0);
+  });
+
   it('ends cleanly on SIGTERM and SIGINT of the daemon, as Ctrl-C in the foreground', async () => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       volume = await mountVolume();
