@@ -56,8 +56,20 @@ export class Breaking implements Parked, Waiter {
   private demand(): boolean {
     const blockers = blockersOf(this.core, this.ino, this.changes, this.actor);
     if (blockers.length === 0 || blockers.some((b) => b.letter !== 'B')) return false;
-    for (const blocker of blockers) recall(this.core, blocker.lease, this.demandOn(blocker));
-    this.blockers = blockers.map((b) => b.lease).filter((lease, i, all) => all.indexOf(lease) === i);
+    // One demand a lease, whatever the operation does to it in several places: one recall tells its holder all.
+    const demands = new Map<Lease, Demand>();
+    for (const blocker of blockers) {
+      const demand = this.demandOn(blocker);
+      const before = demands.get(blocker.lease);
+      if (!before) demands.set(blocker.lease, demand);
+      else {
+        before.offset = Math.min(before.offset, demand.offset);
+        before.end = Math.max(before.end, demand.end);
+        if (!demand.target) before.target = undefined;
+      }
+    }
+    for (const [lease, demand] of demands) recall(this.core, lease, demand);
+    this.blockers = [...demands.keys()];
     return true;
   }
 

@@ -1,6 +1,7 @@
 import { WRITE } from '../blockmap/extent.ts';
 import type { Request } from '../fuse/request.ts';
 import type { Change } from '../lease/api.ts';
+import type { RowName } from '../lease/rows.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { FLAG, XATTRS } from '../namespace/inode.ts';
 import { dropCapabilities, dropPrivileges } from '../namespace/privileges.ts';
@@ -30,19 +31,41 @@ export function failedForSpace(fs: Filesystem, request: Request, errno: number):
   if (errno !== E.NOSPC || !fs.guard.waitForSpace(request)) request.error(errno);
 }
 
+/** What a write does to the blocks it meets, by WRITE: several, and each concerns only the bytes where it happens. */
+const ROW_OF_WRITE: readonly (readonly [number, RowName])[] = [
+  [WRITE.INPLACE, 'write-in-place'],
+  [WRITE.UNWRITTEN, 'write-unwritten'],
+  [WRITE.HOLE, 'write-hole'],
+  [WRITE.SHARED, 'prepare'],
+];
+
+/** A hole beside a leased range is nothing to its lease: the bytes are taken apart where the blocks differ. */
+function addInside(changes: Change[], fs: Filesystem, inode: Inode, offset: number, length: number): void {
+  const met = fs.blockmap.classifyWrite(inode, offset, length);
+  const whole = ROW_OF_WRITE.find(([bit]) => bit === met);
+  if (whole) {
+    changes.push({ row: whole[1], offset, length });
+    return;
+  }
+  const { blockSize } = fs.volume;
+  const end = offset + length;
+  for (let at = offset, next = at; at < end; at = next) {
+    next = Math.min(end, (Math.floor(at / blockSize) + 1) * blockSize);
+    const bit = fs.blockmap.classifyWrite(inode, at, next - at);
+    const row = ROW_OF_WRITE.find(([each]) => each === bit)?.[1] ?? 'write-in-place';
+    const last = changes.at(-1);
+    if (last?.row === row) last.length = next - last.offset;
+    else changes.push({ row, offset: at, length: next - at });
+  }
+}
+
 /** The rows of leases.md section 5 that a write of these bytes meets. Only asked for files with leases or a seal. */
 export function changesOfWrite(fs: Filesystem, inode: Inode, offset: number, length: number): Change[] {
   const changes: Change[] = [];
   const end = offset + length;
   const { size } = inode;
   const inside = Math.min(end, size) - offset;
-  if (inside > 0) {
-    const met = fs.blockmap.classifyWrite(inode, offset, inside);
-    if ((met & WRITE.INPLACE) !== 0) changes.push({ row: 'write-in-place', offset, length: inside });
-    if ((met & WRITE.UNWRITTEN) !== 0) changes.push({ row: 'write-unwritten', offset, length: inside });
-    if ((met & WRITE.HOLE) !== 0) changes.push({ row: 'write-hole', offset, length: inside });
-    if ((met & WRITE.SHARED) !== 0) changes.push({ row: 'prepare', offset, length: inside });
-  }
+  if (inside > 0) addInside(changes, fs, inode, offset, inside);
   if (end > size) {
     const from = Math.max(offset, size);
     const met = fs.blockmap.classifyWrite(inode, from, end - from);

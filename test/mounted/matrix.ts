@@ -1,0 +1,469 @@
+/**
+ * The operation matrix on a real mount: every operation (a row), every kind of lease (a column), asked by another process
+ * and by the holder itself. What is expected comes from the table in src/lease/matrix.ts, which test/lease/matrix.test.ts
+ * holds against the document; here it is shown that operations do it: the errno, the effect, and that nothing changed
+ * where it was refused.
+ */
+import type { LeaseFacts, Letter } from '../../src/lease/cell.ts';
+import { columnOf, KINDS, type Kind, type Mode } from '../../src/lease/kinds.ts';
+import { byHolder, bySeal, thirdParty } from '../../src/lease/matrix.ts';
+import { MATRICES, type Policy } from '../../src/lease/policies.ts';
+import type { RowName } from '../../src/lease/rows.ts';
+import { sleep, within } from '../harness/index.ts';
+import type { Actor, Look, Outcome, Reply } from './actor.ts';
+
+const BLOCK = 4096;
+const SIZE = 8 * BLOCK;
+const KEEP = 1;
+const PUNCH = 2 | KEEP;
+const ZERO = 16;
+
+export interface Column {
+  name: string;
+  get?: Record<string, unknown> & { kind: Kind };
+  /** 1 sealed, 2 sealed with unwritten extents. */
+  sealed?: 1 | 2;
+}
+
+const rw = { mode: 'rw' } as const;
+export const COLUMNS: readonly Column[] = [
+  { name: 'layout ro', get: { kind: 'layout' } },
+  { name: 'layout ro, not coherent', get: { kind: 'layout', coherent: false } },
+  { name: 'layout rw', get: { kind: 'layout', ...rw } },
+  { name: 'layout rw, not coherent', get: { kind: 'layout', ...rw, coherent: false } },
+  { name: 'direct', get: { kind: 'direct' } },
+  { name: 'direct, coherent', get: { kind: 'direct', coherent: true } },
+  { name: 'direct, unwritten_ok', get: { kind: 'direct', unwritten_ok: true } },
+  { name: 'unbreakable', get: { kind: 'direct', unbreakable: true, unwritten_ok: true } },
+  { name: 'frozen', get: { kind: 'frozen' } },
+  { name: 'swap', get: { kind: 'swap' } },
+  { name: 'exclusive', get: { kind: 'exclusive' } },
+  { name: 'sealed', sealed: 1 },
+  { name: 'sealed, unwritten_ok', sealed: 2 },
+];
+
+type Build = 'plain' | 'unwritten' | 'hole' | 'tail' | 'sealed';
+
+interface Context {
+  /** Who does it. */
+  actor: Actor;
+  path: string;
+  /** Files of its own that the operation may use. */
+  other: string;
+  before: Look;
+  /** Where the first block is on the device, bytes. */
+  device: number;
+}
+
+export interface Operation {
+  row: RowName;
+  name: string;
+  build?: Build;
+  /** By the kernel, as nobody's: the holder is asked like everybody else. */
+  writeback?: boolean;
+  /** A verb without patience: EAGAIN with the recall begun, and it is asked again. */
+  impatient?: boolean;
+  /** What only the third party needs. */
+  prepare?(context: Context): Promise<unknown>;
+  run(context: Context): Promise<Outcome | Reply>;
+  /** Has it been done? */
+  done(after: Look, context: Context, outcome: Outcome | Reply): boolean | Promise<boolean>;
+}
+
+const file = (c: Context): string => c.path;
+const control = (c: Context): string => `/${c.path}`;
+const deviceOf = async (c: Context): Promise<number> => {
+  const { extents } = (await c.actor.verb({ verb: 'map', path: control(c) })) as unknown as {
+    extents: { device: number }[];
+  };
+  return extents[0]?.device ?? -1;
+};
+
+export const OPERATIONS: readonly Operation[] = [
+  {
+    row: 'read',
+    name: 'read(2)',
+    run: (c) => c.actor.outcome('read', file(c), 0, SIZE),
+    done: (_, __, { value }) => value === 'p'.repeat(SIZE),
+  },
+  {
+    row: 'write-in-place',
+    name: 'write(2) over written blocks',
+    run: (c) => c.actor.outcome('write', file(c), BLOCK, BLOCK, 'w'),
+    done: (after) => after.runs.join('') === 'pwpppppp',
+  },
+  {
+    row: 'write-in-place',
+    name: 'a store into a shared mapping, written back',
+    writeback: true,
+    run: (c) => c.actor.outcome('store_shared', file(c), BLOCK, 'w'),
+    done: (after) => after.runs[1] === 'mixed',
+  },
+  {
+    row: 'write-unwritten',
+    name: 'write(2) into unwritten blocks',
+    build: 'unwritten',
+    run: (c) => c.actor.outcome('write', file(c), 4 * BLOCK, BLOCK, 'w'),
+    done: (after) => after.runs[4] === 'w',
+  },
+  {
+    row: 'write-hole',
+    name: 'write(2) into a hole',
+    build: 'hole',
+    run: (c) => c.actor.outcome('write', file(c), 4 * BLOCK, BLOCK, 'w'),
+    done: (after) => after.runs[4] === 'w',
+  },
+  {
+    row: 'write-append',
+    name: 'write(2) behind the end',
+    run: (c) => c.actor.outcome('write', file(c), SIZE, BLOCK, 'w'),
+    done: (after) => after.size === SIZE + BLOCK && after.runs[8] === 'w',
+  },
+  {
+    row: 'extend-preallocated',
+    name: 'write(2) from the end, in the last block',
+    build: 'tail',
+    run: (c) => c.actor.outcome('write', file(c), SIZE - 100, 100, 'w'),
+    done: (after) => after.size === SIZE,
+  },
+  {
+    row: 'shrink',
+    name: 'truncate(2) to less',
+    run: (c) => c.actor.outcome('truncate', file(c), BLOCK),
+    done: (after) => after.size === BLOCK && after.blocks < 64,
+  },
+  {
+    row: 'shrink',
+    name: 'open(2) with O_TRUNC',
+    run: (c) => c.actor.outcome('open_truncating', file(c)),
+    done: (after) => after.size === 0 && after.blocks === 0,
+  },
+  {
+    row: 'grow',
+    name: 'truncate(2) to more',
+    run: (c) => c.actor.outcome('truncate', file(c), 2 * SIZE),
+    done: (after) => after.size === 2 * SIZE,
+  },
+  {
+    row: 'fallocate',
+    name: 'fallocate(2) KEEP_SIZE behind the end',
+    run: (c) => c.actor.outcome('fallocate', file(c), KEEP, SIZE, BLOCK),
+    done: (after, c) => after.size === SIZE && after.blocks > c.before.blocks,
+  },
+  {
+    row: 'fallocate',
+    name: 'fallocate(2) mode 0 behind the end',
+    run: (c) => c.actor.outcome('fallocate', file(c), 0, SIZE, BLOCK),
+    done: (after, c) => after.size === SIZE + BLOCK && after.blocks > c.before.blocks,
+  },
+  {
+    row: 'punch',
+    name: 'fallocate(2) PUNCH_HOLE',
+    run: (c) => c.actor.outcome('fallocate', file(c), PUNCH, BLOCK, BLOCK),
+    done: (after, c) => after.runs[1] === '\0' && after.blocks < c.before.blocks,
+  },
+  {
+    row: 'zero-in-place',
+    name: 'fallocate(2) ZERO_RANGE over written blocks',
+    run: (c) => c.actor.outcome('fallocate', file(c), ZERO | KEEP, BLOCK, BLOCK),
+    done: (after, c) => after.runs[1] === '\0' && after.blocks === c.before.blocks,
+  },
+  {
+    row: 'zero',
+    name: 'fallocate(2) ZERO_RANGE over the end',
+    run: (c) => c.actor.outcome('fallocate', file(c), ZERO, SIZE - BLOCK, 2 * BLOCK),
+    done: (after) => after.size === SIZE + BLOCK && after.runs[7] === '\0',
+  },
+  {
+    row: 'collapse-insert',
+    name: 'verb collapse',
+    run: (c) => c.actor.verb({ verb: 'collapse', path: control(c), offset: BLOCK, length: BLOCK, wait: 60 }),
+    done: (after) => after.size === SIZE - BLOCK,
+  },
+  {
+    row: 'collapse-insert',
+    name: 'verb insert',
+    run: (c) => c.actor.verb({ verb: 'insert', path: control(c), offset: BLOCK, length: BLOCK, wait: 60 }),
+    done: (after) => after.size === SIZE + BLOCK && after.runs[1] === '\0' && after.runs[2] === 'p',
+  },
+  {
+    row: 'prepare',
+    name: 'verb prepare, to another place',
+    impatient: true,
+    run: (c) => c.actor.verb({ verb: 'prepare', path: control(c), align: '16m' }),
+    done: async (_, c) => (await deviceOf(c)) % (16 << 20) === 0,
+  },
+  {
+    row: 'prepare-nothing',
+    name: 'verb prepare, nothing to do',
+    impatient: true,
+    run: (c) => c.actor.verb({ verb: 'prepare', path: control(c) }),
+    done: (after, c) => after.gen === c.before.gen,
+  },
+  {
+    row: 'clone-source',
+    name: 'verb clone of it',
+    prepare: (c) => c.actor.do('write', c.other, 0, 0, 'p'),
+    run: (c) => c.actor.verb({ verb: 'clone', path: control(c), to: `/${c.other}`, wait: 60 }),
+    done: async (_, c) => (await c.actor.look(c.other)).runs.join('') === 'pppppppp',
+  },
+  {
+    row: 'clone-destination',
+    name: 'verb clone over it',
+    prepare: (c) => c.actor.do('write', c.other, 0, SIZE, 'c'),
+    run: (c) => c.actor.verb({ verb: 'clone', path: `/${c.other}`, to: control(c), wait: 60 }),
+    done: (after) => after.runs.join('') === 'cccccccc',
+  },
+  {
+    row: 'clone-destination-allocating',
+    name: 'verb clone behind its end',
+    prepare: (c) => c.actor.do('write', c.other, 0, SIZE, 'c'),
+    run: (c) =>
+      c.actor.verb({ verb: 'clone', path: `/${c.other}`, to: control(c), to_offset: SIZE, length: BLOCK, wait: 60 }),
+    done: (after) => after.size === SIZE + BLOCK && after.runs[8] === 'c',
+  },
+  {
+    row: 'copy-source',
+    name: 'copy_file_range(2) from it',
+    prepare: (c) => c.actor.do('write', c.other, 0, 0, 'p'),
+    run: (c) => c.actor.outcome('copy', file(c), c.other, SIZE),
+    done: async (after, c) => (await c.actor.look(c.other)).runs.join('') === 'pppppppp' && after.gen === c.before.gen,
+  },
+  {
+    row: 'write-in-place',
+    name: 'copy_file_range(2) over it',
+    prepare: (c) => c.actor.do('write', c.other, 0, SIZE, 'c'),
+    run: (c) => c.actor.outcome('copy', c.other, file(c), SIZE),
+    done: (after) => after.runs.join('') === 'cccccccc',
+  },
+  {
+    row: 'name',
+    name: 'rename(2), link(2), unlink(2) of a name',
+    run: async (c) => {
+      const first = await c.actor.outcome('link', file(c), c.other);
+      if (first.errno !== undefined) return first;
+      const second = await c.actor.outcome('rename', file(c), `${c.path}.moved`);
+      if (second.errno !== undefined) return second;
+      return c.actor.outcome('rename', c.other, file(c));
+    },
+    done: async (after, c) => after.size === SIZE && (await c.actor.do('unlink', `${c.path}.moved`)) === null,
+  },
+  {
+    row: 'attributes',
+    name: 'chmod(2), setxattr(2)',
+    run: async (c) => {
+      const first = await c.actor.outcome('chmod', file(c), 0o640);
+      return first.errno !== undefined ? first : c.actor.outcome('setxattr', file(c), 'user.colour', 'red');
+    },
+    done: (after) => after.mode === 0o640,
+  },
+  { row: 'fsync', name: 'fsync(2)', run: (c) => c.actor.outcome('fsync', file(c)), done: () => true },
+  {
+    row: 'open',
+    name: 'open(2), private mmap(2)',
+    run: (c) => c.actor.outcome('map_private', file(c)),
+    done: (_, __, { value }) => value === 'p'.charCodeAt(0),
+  },
+  {
+    row: 'relocate',
+    name: 'verb relocate',
+    run: (c) => c.actor.verb({ verb: 'relocate', path: control(c), wait: 60 }),
+    done: async (after, c) => (await deviceOf(c)) !== c.device && after.runs.join('') === 'pppppppp',
+  },
+  {
+    row: 'drain',
+    name: 'verb drain of its place',
+    run: async (c) => {
+      const reply = await c.actor.verb({ verb: 'drain', offset: c.device, length: SIZE, wait: 60 });
+      const blockers = (reply.blockers ?? []) as { lease?: number; cause?: string }[];
+      // What stays is listed: that is how this verb is refused.
+      return reply.ok && blockers.length > 0 ? { ...reply, ok: false, errno: 'EBUSY' } : reply;
+    },
+    done: async (after, c) => (await deviceOf(c)) !== c.device && after.runs.join('') === 'pppppppp',
+  },
+  {
+    row: 'extent-query',
+    name: 'verb map',
+    run: (c) => c.actor.verb({ verb: 'map', path: control(c) }),
+    done: (after, _, reply) => String((reply as Reply).gen) === after.gen,
+  },
+  {
+    row: 'seal',
+    name: 'verb seal',
+    run: (c) => c.actor.verb({ verb: 'seal', path: control(c), wait: 60 }),
+    done: async (_, c) => (await c.actor.outcome('write', file(c), SIZE, 1, 'w')).errno === 'ETXTBSY',
+  },
+  {
+    row: 'unseal',
+    name: 'verb unseal',
+    build: 'sealed',
+    run: (c) => c.actor.verb({ verb: 'unseal', path: control(c) }),
+    done: (_, __, reply) => (reply as Reply).sealed === false,
+  },
+  {
+    row: 'last-unlink',
+    name: 'unlink(2) of the last name',
+    run: (c) => c.actor.outcome('unlink', file(c)),
+    done: async (_, c) => !(await c.actor.do<boolean>('exists', file(c))),
+  },
+];
+
+async function build(actor: Actor, path: string, how: Build, sealed: 0 | 1 | 2): Promise<void> {
+  const size = how === 'hole' || how === 'unwritten' ? SIZE / 2 : how === 'tail' ? SIZE - 100 : SIZE;
+  await actor.do('write', path, 0, size, 'p');
+  if (how === 'hole') await actor.do('truncate', path, SIZE);
+  if (how === 'unwritten') await actor.do('fallocate', path, 0, SIZE / 2, SIZE / 2);
+  const flag = how === 'sealed' ? 1 : sealed;
+  if (flag === 0) return;
+  const reply = await actor.verb({ verb: 'seal', path: `/${path}`, unwritten_ok: flag === 2 });
+  if (!reply.ok) throw new Impossible(reply);
+}
+
+/** The file that the operation needs and the lease do not go together: there is no such cell. */
+class Impossible extends Error {
+  readonly reply: Reply;
+  constructor(reply: Reply) {
+    super(JSON.stringify(reply));
+    this.reply = reply;
+  }
+}
+
+export function factsOf(column: Column): LeaseFacts {
+  const get = column.get ?? { kind: 'direct' as const };
+  const rule = KINDS[get.kind];
+  const mode = (get.mode as Mode | undefined) ?? rule.defaultMode;
+  return {
+    column: columnOf(get.kind, get.unbreakable === true),
+    rw: mode === 'rw',
+    frozen: get.kind === 'frozen',
+    coherent: (get.coherent as boolean | undefined) ?? rule.coherent,
+    unwrittenOk: get.unwritten_ok === true,
+  };
+}
+
+export function expected(policy: Policy, operation: Operation, column: Column, own: boolean): Letter {
+  const row = MATRICES[policy][operation.row];
+  if (column.sealed) return bySeal(row, column.sealed);
+  return own && !operation.writeback ? byHolder(row, factsOf(column)) : thirdParty(row, factsOf(column));
+}
+
+/** What the preconditions of the grant, or the flag, keep from ever meeting. */
+function impossible(operation: Operation, column: Column): string | undefined {
+  const facts = factsOf(column);
+  const rule = KINDS[column.get?.kind ?? 'direct'];
+  const unwrittenOk = column.sealed ? column.sealed === 2 : facts.unwrittenOk || rule.unwritten === true;
+  if (operation.build === 'hole' && (column.sealed || !rule.holes)) return 'ENXIO';
+  if (operation.build === 'unwritten' && !unwrittenOk) return 'ENXIO';
+  if (operation.build === 'sealed' && !column.sealed && facts.rw && facts.column !== 'direct' && rule.holes)
+    return 'ETXTBSY';
+  return undefined;
+}
+
+const ERRNO = { T: 'ETXTBSY', K: 'EDEADLK', Y: 'EBUSY' } as const;
+const same = (a: Look, b: Look): boolean => JSON.stringify(a) === JSON.stringify(b);
+const errnoOf = (outcome: Outcome | Reply): string => outcome.errno ?? '';
+let count = 0;
+
+/** Throws with what was wrong; gives what was seen, for the report: A, B, T, K, EBUSY, or why there is no such cell. */
+export async function cell(
+  policy: Policy,
+  operation: Operation,
+  column: Column,
+  own: boolean,
+  holder: Actor,
+  third: Actor,
+): Promise<string> {
+  const path = `f${count++}`;
+  const letter = expected(policy, operation, column, own);
+  const none = impossible(operation, column);
+  try {
+    await build(third, path, operation.build ?? 'plain', column.sealed ?? 0);
+  } catch (error) {
+    if (error instanceof Impossible && error.reply.errno === none) return `– (${none})`;
+    throw error;
+  }
+  const actor = own ? holder : third;
+  const c: Context = { actor, path, other: `${path}.other`, before: await third.look(path), device: -1 };
+  c.device = await deviceOf({ ...c, actor: third });
+  await operation.prepare?.({ ...c, actor: third });
+  let id = 0;
+  if (column.get) {
+    const reply = await holder.hold({ verb: 'get', path: `/${path}`, ...column.get });
+    if (none !== undefined) {
+      if (reply.ok || reply.errno !== none) throw new Error(`the grant: ${JSON.stringify(reply)}, not ${none}`);
+      return `– (${none})`;
+    }
+    if (!reply.ok) throw new Error(`no lease: ${JSON.stringify(reply)}`);
+    id = reply.id as number;
+  } else if (none !== undefined) throw new Error('sealed, although its file should not be sealable');
+  // The grant writes back and drops pages; what the map says is the same.
+  const running = operation.run(c);
+  running.catch(() => {}); // looked at below, unless the cell is wrong before that
+  const wait = async (): Promise<Outcome | Reply> =>
+    within(30_000, `${operation.name} under ${column.name} (expected ${letter})`, running);
+
+  if (letter === 'B') await recalled(c, operation, column, id, holder, running);
+  else {
+    const outcome = await wait();
+    const errno = errnoOf(outcome);
+    const right = letter === 'A' ? '' : operation.row === 'drain' ? 'EBUSY' : ERRNO[letter as 'T'];
+    if (errno !== right) throw new Error(`${errno || 'done'}, not ${right || 'done'}: ${JSON.stringify(outcome)}`);
+    const gone = operation.row === 'last-unlink';
+    const after = gone ? c.before : await third.look(path);
+    if (letter !== 'A' && !same(after, c.before))
+      throw new Error(`refused, and changed: ${JSON.stringify([c.before, after])}`);
+    if (letter === 'A' && !(await operation.done(after, { ...c, actor: third }, outcome)))
+      throw new Error(`allowed, and not done: ${JSON.stringify([c.before, after, outcome])}`);
+    if (id !== 0 && holder.eventsOf(id, 'recall').length > 0) throw new Error('recalled for nothing');
+    if (id !== 0) await holder.must({ verb: 'return', id });
+  }
+  if (operation.build !== 'sealed' && operation.row !== 'seal' && !column.sealed) await third.outcome('unlink', path);
+  return letter === 'Y' ? 'EBUSY' : letter;
+}
+
+/** The recall comes, the operation waits and nothing changes; the return lets it through. */
+async function recalled(
+  c: Context,
+  operation: Operation,
+  column: Column,
+  id: number,
+  holder: Actor,
+  running: Promise<Outcome | Reply>,
+): Promise<void> {
+  const event = await holder.event(id, 'recall');
+  if (!namesBreaker(event, operation, c.actor))
+    throw new Error(`the recall names another breaker: ${JSON.stringify(event)}`);
+  let over = false;
+  void running.then(() => {
+    over = true;
+  });
+  await sleep(5);
+  const answered = over;
+  if (operation.impatient) {
+    const outcome = await within(20_000, `${operation.name} answers`, running);
+    if (errnoOf(outcome) !== 'EAGAIN') throw new Error(`not EAGAIN: ${JSON.stringify(outcome)}`);
+  } else if (answered) throw new Error(`did not wait: ${JSON.stringify(await running)}`);
+  const during = await c.actor.do<number>('stat_size', c.path);
+  if (during !== c.before.size) throw new Error('changed before the holder had returned');
+  const target = event.target as string;
+  if (column.get?.mode === 'rw' && target === 'layout ro')
+    await holder.must({ verb: 'downgrade', id, kind: 'layout', mode: 'ro' });
+  else await holder.must({ verb: 'return', id, seq: event.seq });
+  const outcome = await within(
+    20_000,
+    `${operation.name} under ${column.name} goes on after the return`,
+    operation.impatient ? operation.run(c) : running,
+  );
+  if (errnoOf(outcome) !== '') throw new Error(`failed after the return: ${JSON.stringify(outcome)}`);
+  const after = await c.actor.look(c.path);
+  if (!(await operation.done(after, c, outcome)))
+    throw new Error(`not done after the return: ${JSON.stringify([c.before, after, outcome])}`);
+  if (target === 'layout ro') await holder.must({ verb: 'return', id });
+}
+
+/** FUSE names the thread; writeback is the kernel's. */
+function namesBreaker(event: Record<string, unknown>, operation: Operation, actor: Actor): boolean {
+  const { pid, command } = event.breaker as { pid: number; command: string };
+  if (operation.writeback) return pid === 0 && command === 'writeback';
+  return pid >= (actor.child.pid as number) && command.startsWith('python');
+}
