@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { ConnectionInfo, maxPagesLimit, type SavedInfo } from '../../src/fuse/init.ts';
-import { INIT_FLAG_BITS, type InitFlag, OP } from '../../src/fuse/protocol.ts';
+import { INIT_FLAG_BITS, type InitFlag, NOTIFY, OP } from '../../src/fuse/protocol.ts';
 import type { Handler, SessionOptions } from '../../src/fuse/session.ts';
 import { decode } from '../../src/fuse/structs.ts';
 import { E } from '../../src/system/errno.ts';
@@ -107,7 +107,7 @@ test('without MAX_PAGES requests are 32 pages; with it, up to the limit of the s
   expect(second.session.out.capacity).toBeGreaterThanOrEqual(limit * 4096);
 });
 
-test('the agreement survives as JSON, and a session that has it awaits no INIT', async () => {
+test('the agreement survives as JSON; a session that has it asks for what was not answered, and awaits no INIT', async () => {
   const first = start({ negotiate: { flags: ['HAS_RESEND', 'SETXATTR_EXT'], maxWrite: 65536 } });
   await first.init();
   const saved = JSON.parse(JSON.stringify(first.session.info)) as SavedInfo;
@@ -115,5 +115,7 @@ test('the agreement survives as JSON, and a session that has it awaits no INIT',
   const second = start({ negotiate: { flags: [] }, saved });
   expect(second.session.info).toEqual(new ConnectionInfo(saved));
   expect(second.session.info.has('HAS_RESEND')).toBe(true);
+  // A notification: unique 0, and its code where a reply has the errno.
+  expect(await second.replies(1)).toEqual([{ unique: 0n, errno: -NOTIFY.RESEND, payload: Buffer.alloc(0) }]);
   expect((await second.call(OP.STATFS, 4n)).errno).toBe(E.NOSYS);
 });
