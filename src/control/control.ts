@@ -37,15 +37,16 @@ export class Control {
   readonly windows: Windows;
   private readonly ports: ControlPorts;
   private readonly directory: Directory;
-  private readonly directs = new Directs();
+  private readonly directs: Directs;
   private readonly tree: Tree;
   private readonly known: KernelNodes;
   private readonly opens: Opens;
 
   constructor(ports: ControlPorts) {
     this.ports = ports;
+    this.directs = new Directs(ports.numbers);
     this.windows = new Windows(ports);
-    this.known = new KernelNodes(ports.clock);
+    this.known = new KernelNodes(ports.clock, ports.deviceNodes);
     this.tree = new Tree(ports, this.directs);
     const attributes = new Attributes(ports, this.directs);
     this.directory = new Directory(ports, attributes, this.directs, this.tree, this.known);
@@ -65,6 +66,15 @@ export class Control {
   /** Port of the lease engine: closes guarded windows. */
   get windowPort(): WindowPort {
     return this.windows;
+  }
+
+  /** A daemon takes a mount over, before and after it has restored the leases: what was open goes on. */
+  restoreSessions(): void {
+    this.opens.restoreSessions();
+  }
+
+  restoreWindows(): void {
+    this.opens.restoreWindows();
   }
 
   /** LOOKUP of the hidden directory's name in the root. */

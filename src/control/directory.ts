@@ -4,6 +4,7 @@ import { E } from '../system/errno.ts';
 import type { Attributes } from './attributes.ts';
 import { isLive } from './deviceWindow.ts';
 import type { Directs } from './directs.ts';
+import { NUMBER } from './handle.ts';
 import type { KernelNodes } from './kernelNodes.ts';
 import { CONTROL_ROOT, FIXED, type FixedName, fixedId, nodeId, nodeOf } from './nodes.ts';
 import type { ControlPorts, Inode, Request } from './ports.ts';
@@ -31,10 +32,11 @@ export class Directory {
   private readonly directs: Directs;
   private readonly tree: Tree;
   private readonly known: KernelNodes;
-  private sessions = 0;
+  private readonly numbers: Float64Array;
 
   constructor(ports: ControlPorts, attributes: Attributes, directs: Directs, tree: Tree, known: KernelNodes) {
     this.ports = ports;
+    this.numbers = ports.numbers ?? new Float64Array(8);
     this.tree = tree;
     this.known = known;
     this.attributes = attributes;
@@ -96,7 +98,7 @@ export class Directory {
   /** Node id of a name, 0 if there is none. */
   private child(parent: FixedName | undefined, name: string): number {
     if (parent === '.') {
-      if (name === 'ctl') return nodeId('session', ++this.sessions);
+      if (name === 'ctl') return nodeId('session', ++this.numbers[NUMBER.SESSION_NODE]);
       if (name === 'direct') return nodeId('tree', ROOT_INO);
       return name !== '.' && (FIXED as readonly string[]).includes(name) ? fixedId(name as FixedName) : 0;
     }

@@ -1,4 +1,5 @@
 import { ROOT_INO } from '../namespace/inode.ts';
+import { NUMBER } from './handle.ts';
 import { nodeId } from './nodes.ts';
 
 interface Node {
@@ -19,14 +20,19 @@ export class Directs {
   private readonly nodes = new Map<number, Node>();
   /** By inode number: the node that the next look-up shares. */
   private readonly current = new Map<number, number>();
-  private next = 1;
+  private readonly numbers: Float64Array;
+
+  /** `numbers`: see `ControlPorts.numbers`. */
+  constructor(numbers: Float64Array = new Float64Array(8)) {
+    this.numbers = numbers;
+  }
 
   /** `parent`: node of the directory that the name was looked up in. */
   file(parent: number, name: Uint8Array, ino: number): number {
     let node = this.current.get(ino);
     if (node === undefined) {
       // Above all inode numbers, which the attributes show under the same area.
-      node = nodeId('direct', 2 ** 47 + this.next++);
+      node = nodeId('direct', 2 ** 47 + ++this.numbers[NUMBER.DIRECT_NODE]);
       this.current.set(ino, node);
     }
     return this.lookedUp(node, parent, name, ino);
@@ -40,6 +46,12 @@ export class Directs {
   retire(node: number): void {
     const ino = this.inoOf(node);
     if (this.current.get(ino) === node) this.current.delete(ino);
+  }
+
+  /** A node that an earlier daemon gave out and that is open; nobody else comes to it. */
+  restore(node: number, ino: number, path: Buffer): void {
+    const known = this.nodes.get(node);
+    this.nodes.set(node, { ino, path, lookups: (known?.lookups ?? 0) + 1 });
   }
 
   /** 0: no such node. */

@@ -3,7 +3,8 @@ import { E } from '../system/errno.ts';
 import type { LayoutEvent } from './grammar/verbs.ts';
 import { writeEvent } from './grammar/write.ts';
 import type { Handle } from './handle.ts';
-import { Outbox } from './outbox.ts';
+import type { Line } from './journal.ts';
+import { Outbox, type OutboxJournal } from './outbox.ts';
 import type { Notifications, Request } from './ports.ts';
 import { lengthOf } from './verbs/shared.ts';
 
@@ -35,13 +36,23 @@ export class EventStream implements Handle {
   private readonly outbox: Outbox;
   private readonly isVisible: (event: LeaseEvent) => boolean;
 
-  constructor(notifier: Notifications, isVisible: (event: LeaseEvent) => boolean, onRelease: () => void) {
-    this.outbox = new Outbox(notifier, (lost) => writeEvent('json', { event: 'overflow', lost }));
+  constructor(
+    notifier: Notifications,
+    isVisible: (event: LeaseEvent) => boolean,
+    onRelease: () => void,
+    journal?: OutboxJournal,
+  ) {
+    this.outbox = new Outbox(notifier, (lost) => writeEvent('json', { event: 'overflow', lost }), journal);
     this.isVisible = isVisible;
     this.release = () => {
       this.outbox.close();
       onRelease();
     };
+  }
+
+  /** Goes on where an earlier daemon ended. */
+  restore(lines: readonly Line[], kernelHandle: number): void {
+    this.outbox.restore(lines, kernelHandle);
   }
 
   tell(event: LeaseEvent): void {

@@ -3,6 +3,9 @@ import type { Request } from './ports.ts';
 /** Numbers of handles of the hidden directory begin here, apart from those of data files. */
 export const FIRST_HANDLE = 2 ** 48;
 
+/** Places in `ControlPorts.numbers`. */
+export const NUMBER = { HANDLE: 0, SESSION: 1, SESSION_NODE: 2, DIRECT_NODE: 3 } as const;
+
 /** What an open file of the hidden directory does. Every method ends its request, or parks it. */
 export interface Handle {
   read(request: Request, offset: number, size: number, flags: number): void;

@@ -13,7 +13,7 @@ import {
   type IoctlName,
   MAX_EXTENTS,
 } from './ioctlStructs.ts';
-import type { Outcome, VerbContext } from './outcome.ts';
+import type { Asker, Outcome, VerbContext } from './outcome.ts';
 import type { Inode, Pending, Request } from './ports.ts';
 import { commit, map } from './verbs/extents.ts';
 import { seal, unseal } from './verbs/files.ts';
@@ -56,13 +56,25 @@ export function ioctl(context: VerbContext, request: Request, inode: Inode | und
   const file = inode ?? context.ports.inodes.get(inoOf(context, argument));
   let current = request;
   let over = false;
+  let early = false;
   const finish = (result: number): void => {
+    if (early) {
+      // Kept for the next daemon, which must not do it again.
+      context.ports.promise?.(current, fill(current, argument, bytes.length));
+      return;
+    }
     over = true;
     current.onInterrupt = undefined;
     if (result !== 0) current.error(result);
-    else reply(current, argument, bytes.length);
+    else current.ok(fill(current, argument, bytes.length));
   };
-  const pending = CALLS[name](context, file, argument, finish);
+  const settled: Asker['settled'] = (outcome, done) => {
+    early = true;
+    done(outcome);
+    early = false;
+  };
+  const asker = context.ports.promise ? { ...context.asker, settled } : context.asker;
+  const pending = CALLS[name]({ ...context, asker }, file, argument, finish);
   if (over) return true;
   current = request.park();
   if (pending) current.onInterrupt = () => pending.cancel(E.INTR);
@@ -86,13 +98,14 @@ function inoOf({ ports, asker }: VerbContext, argument: IoctlArgument): number {
   return has('ino') && asker.caller.privileged ? argument.get('ino') : 0;
 }
 
-function reply(request: Request, argument: IoctlArgument, size: number): void {
+/** Puts the answer into the reply area; its length in bytes. */
+function fill(request: Request, argument: IoctlArgument, size: number): number {
   const { bytes, view, start } = request.out;
   putIoctl(view, start, 0);
   argument.set({ size });
   bytes.fill(0, start + HEAD_OUT, start + HEAD_OUT + size);
   bytes.set(argument.bytes.subarray(0, size), start + HEAD_OUT);
-  request.ok(HEAD_OUT + size);
+  return HEAD_OUT + size;
 }
 
 /** Puts a verb's reply into the struct. */

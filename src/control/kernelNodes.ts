@@ -1,4 +1,6 @@
+import { Lookups, type TableMemory } from '../namespace/lookups.ts';
 import type { Clock, Timer } from '../system/clock.ts';
+import { nodeOf } from './nodes.ts';
 
 /**
  * Nodes of device windows that the kernel knows: how often it looked each up and has not yet forgotten.
@@ -9,33 +11,30 @@ import type { Clock, Timer } from '../system/clock.ts';
  * invalidated nothing else keeps the inode: FORGET comes with the end of the last mapping and descriptor.
  */
 export class KernelNodes {
-  private readonly counts = new Map<number, number>();
+  /** By lease. */
+  private readonly counts: Lookups;
   private readonly waiting = new Map<number, ((gone: boolean) => void)[]>();
   private readonly clock: Clock;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, memory?: TableMemory) {
     this.clock = clock;
+    this.counts = new Lookups(memory);
   }
 
   /** An entry for the node goes to the kernel: one look-up. */
   remember(node: number): void {
-    this.counts.set(node, (this.counts.get(node) ?? 0) + 1);
+    this.counts.add(leaseOf(node));
   }
 
   forget(node: number, n: number): void {
-    const left = (this.counts.get(node) ?? 0) - n;
-    if (left > 0) {
-      this.counts.set(node, left);
-      return;
-    }
-    this.counts.delete(node);
+    if (this.counts.subtract(leaseOf(node), n) > 0) return;
     const waiting = this.waiting.get(node) ?? [];
     this.waiting.delete(node);
     for (const done of waiting) done(true);
   }
 
   known(node: number): boolean {
-    return this.counts.has(node);
+    return nodeOf(node)?.area === 'device' && this.counts.count(leaseOf(node)) > 0;
   }
 
   /** `done(true)` when the kernel has forgotten the node, `done(false)` when it has not within `ms`. */
@@ -53,4 +52,8 @@ export class KernelNodes {
     if (waiting) waiting.push(finish);
     else this.waiting.set(node, [finish]);
   }
+}
+
+function leaseOf(node: number): number {
+  return nodeOf(node)?.number ?? 0;
 }

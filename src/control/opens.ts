@@ -5,11 +5,14 @@ import { E } from '../system/errno.ts';
 import { isLive, PassthroughWindow, ServedDeviceWindow } from './deviceWindow.ts';
 import type { Directs } from './directs.ts';
 import { EventStream } from './events.ts';
+import type { ReplyOf } from './grammar/verbs.ts';
 import { GuardedWindow } from './guardedWindow.ts';
 import type { Handle } from './handle.ts';
-import { FIRST_HANDLE } from './handle.ts';
+import { FIRST_HANDLE, NUMBER } from './handle.ts';
 import { ioctl } from './ioctl.ts';
+import { type HandleState, outboxJournal } from './journal.ts';
 import { FIXED, type FixedName, nodeOf } from './nodes.ts';
+import type { Outcome } from './outcome.ts';
 import type { Caller, ControlPorts, Inode, LeaseEvent, Request } from './ports.ts';
 import { ControlSession, type Perform } from './session.ts';
 import { leasesText, quarantineText, statsText, versionText, waitersText } from './tables.ts';
@@ -37,8 +40,7 @@ export class Opens {
   private readonly directs: Directs;
   private readonly perform: Perform;
   private readonly sessionsOf = new Map<number, number>();
-  private next = FIRST_HANDLE;
-  private nextSession = 1;
+  private readonly numbers: Float64Array;
   /** Of the device, for all device windows: 0 not asked for yet. */
   private backing = 0;
 
@@ -47,6 +49,12 @@ export class Opens {
     this.windows = windows;
     this.directs = directs;
     this.perform = perform;
+    this.numbers = ports.numbers ?? new Float64Array(8);
+    if (this.numbers[NUMBER.HANDLE] === 0) this.numbers[NUMBER.HANDLE] = FIRST_HANDLE;
+  }
+
+  private get next(): number {
+    return this.numbers[NUMBER.HANDLE]++;
   }
 
   open(request: Request): void {
@@ -72,6 +80,7 @@ export class Opens {
   release(handle: number): void {
     const open = this.handles.get(handle);
     this.handles.delete(handle);
+    if (open) this.ports.journal?.drop(handle);
     open?.release();
   }
 
@@ -80,7 +89,7 @@ export class Opens {
     for (const stream of this.streams) stream.tell(event);
   }
 
-  private add(handle: Handle, number = this.next++): number {
+  private add(handle: Handle, number = this.next): number {
     this.handles.set(number, handle);
     return number;
   }
@@ -93,8 +102,15 @@ export class Opens {
     const open = this.sessionsOf.get(caller.uid) ?? 0;
     if (!caller.privileged && open >= (this.ports.options.sessionsPerUid ?? DEFAULT_SESSIONS))
       return request.error(E.MFILE);
-    this.sessionsOf.set(caller.uid, open + 1);
-    const id = this.nextSession++;
+    const id = ++this.numbers[NUMBER.SESSION];
+    const handle = this.next;
+    this.addSession(handle, id, caller).keep();
+    this.reply(request, handle, STREAM);
+  }
+
+  private addSession(handle: number, id: number, caller: Caller): ControlSession {
+    const { journal } = this.ports;
+    this.sessionsOf.set(caller.uid, (this.sessionsOf.get(caller.uid) ?? 0) + 1);
     const session = new ControlSession({
       id,
       notifier: this.ports.notifier,
@@ -102,9 +118,12 @@ export class Opens {
       perform: this.perform,
       ioctl: (asking, asker) => ioctl({ ports: this.ports, windows: this.windows, asker }, asking, undefined),
       onRelease: () => this.closeSession(id, caller.uid),
+      journal: journal && outboxJournal(journal, handle, (kernelHandle) => session.polled(kernelHandle)),
+      save: journal && ((state) => journal.put(handle, { kind: 'session', id, caller, ...state })),
     });
     this.sessions.set(id, session);
-    this.reply(request, this.add(session), STREAM);
+    this.add(session, handle);
+    return session;
   }
 
   /** Who writes a line: mostly the opener, whose facts are known; else /proc is asked (fork, a passed descriptor). */
@@ -126,15 +145,28 @@ export class Opens {
     if (name === 'events') return this.openEvents(request, caller);
     const text = this.textOf(name, caller);
     if (text === undefined) return request.error(E.ISDIR);
-    this.reply(request, this.add(new TextFile(text)), TEXT);
+    const handle = this.add(new TextFile(text));
+    this.ports.journal?.put(handle, { kind: 'text', name: name as string, caller });
+    this.reply(request, handle, TEXT);
   }
 
   private openEvents(request: Request, caller: Caller): void {
+    const handle = this.next;
+    this.addStream(handle, caller);
+    this.ports.journal?.put(handle, { kind: 'events', caller, kernelHandle: 0 });
+    this.reply(request, handle, STREAM);
+  }
+
+  private addStream(handle: number, caller: Caller): EventStream {
+    const { journal, notifier } = this.ports;
     // A stream outlives renames and rights: what it may see is asked anew for each event.
     const isVisible = ({ ino, path }: LeaseEvent): boolean => visibleTo(this.ports, caller)({ ino, path });
-    const stream = new EventStream(this.ports.notifier, isVisible, () => this.streams.delete(stream));
+    const polled = (kernelHandle: number): void => journal?.put(handle, { kind: 'events', caller, kernelHandle });
+    const kept = journal && outboxJournal(journal, handle, polled);
+    const stream: EventStream = new EventStream(notifier, isVisible, () => this.streams.delete(stream), kept);
     this.streams.add(stream);
-    this.reply(request, this.add(stream), STREAM);
+    this.add(stream, handle);
+    return stream;
   }
 
   private textOf(name: FixedName | undefined, caller: Caller): string | undefined {
@@ -166,7 +198,7 @@ export class Opens {
     if (!caller.privileged && caller.uid !== lease.holder.uid) return request.error(E.ACCES);
     if (isWrite(flags) && lease.mode !== 'rw') return request.error(E.ACCES);
     if ((flags & O.TRUNC) !== 0) return request.error(E.DEADLK);
-    const handle = this.next++;
+    const handle = this.next;
     const bound = leases.bindHandle(handle, { id }, lease.holder);
     if (!bound.ok) return request.error(bound.errno);
     this.addGuarded(handle, request.nodeid, new WindowRange(lease), inode);
@@ -182,7 +214,13 @@ export class Opens {
     };
     inodes.opened(inode);
     this.windows.opened(range, node);
+    this.keepGuarded(handle, node, range.lease, inode.ino);
     this.add(new GuardedWindow(this.windows, { handle, node, range, inode, onRelease }), handle);
+  }
+
+  private keepGuarded(handle: number, node: number, lease: number, ino: number): void {
+    const path = this.directs.pathOf(node)?.toString('base64');
+    this.ports.journal?.put(handle, { kind: 'guarded', node, lease, ino, path });
   }
 
   private openDevice(request: Request, id: number, caller: Caller, flags: number): void {
@@ -195,12 +233,16 @@ export class Opens {
     const onRelease = (): void => leases.windowClosed(id, 'device');
     if (this.backing <= 0 && passthrough.available() === true) this.backing = passthrough.open();
     leases.windowOpened(id, 'device');
-    if (this.backing > 0) {
-      this.reply(request, this.add(new PassthroughWindow(onRelease)), FOPEN.PASSTHROUGH | FOPEN.NOFLUSH, this.backing);
-      return;
-    }
-    const served = new ServedDeviceWindow(this.ports, { lease: id, writable: lease.mode === 'rw', onRelease });
-    this.reply(request, this.add(served), this.windowFlags());
+    const served = this.backing <= 0;
+    const writable = lease.mode === 'rw';
+    const handle = this.add(
+      served
+        ? new ServedDeviceWindow(this.ports, { lease: id, writable, onRelease })
+        : new PassthroughWindow(onRelease),
+    );
+    this.ports.journal?.put(handle, { kind: 'device', lease: id, served, writable });
+    if (served) this.reply(request, handle, this.windowFlags());
+    else this.reply(request, handle, FOPEN.PASSTHROUGH | FOPEN.NOFLUSH, this.backing);
   }
 
   /** `.layout/direct/<path>`: the open takes a direct lease that lives as long as the open file and its mappings. */
@@ -211,9 +253,17 @@ export class Opens {
     // The lease that the open takes is what its own truncation would be in conflict with.
     if ((flags & O.TRUNC) !== 0) return request.error(E.DEADLK);
     const node = request.nodeid;
-    const handle = this.next++;
+    const handle = this.next;
     const parked = request.park();
-    const context = { ports: this.ports, windows: this.windows, asker: { session: 0, caller, handle } };
+    // The lease is granted: the next daemon has to know that it belongs to this open file.
+    const settled = (outcome: Outcome): void => {
+      if (!('reply' in outcome)) return;
+      this.keepGuarded(handle, node, (outcome.reply as ReplyOf<'get'>).id, inode.ino);
+      const length = putOpen(parked.out.view, parked.out.start, handle, this.windowFlags());
+      this.ports.promise?.(parked, length);
+    };
+    const asker = { session: 0, caller, handle, settled };
+    const context = { ports: this.ports, windows: this.windows, asker };
     const values = {
       kind: 'direct' as const,
       mode: isWrite(flags) ? ('rw' as const) : ('ro' as const),
@@ -230,11 +280,56 @@ export class Opens {
       const lease = leases.find(outcome.reply.id);
       if (!lease || !isLive(lease.state)) {
         leases.fileClosed(handle);
+        this.ports.journal?.drop(handle);
         return parked.error(E.AGAIN);
       }
       this.addGuarded(handle, node, new WindowRange(lease), inode);
       this.reply(parked, handle, this.windowFlags());
     });
     if (waiting) parked.onInterrupt = () => waiting.cancel(E.INTR);
+  }
+
+  /** Before the leases are there: sessions and streams of an earlier daemon, so that events find them. */
+  restoreSessions(): void {
+    const { journal } = this.ports;
+    for (const [handle, state] of journal?.handles() ?? []) {
+      const lines = journal?.lines(handle) ?? [];
+      if (state.kind === 'session') this.addSession(handle, state.id, state.caller).restore(state, lines);
+      else if (state.kind === 'events') this.addStream(handle, state.caller).restore(lines, state.kernelHandle);
+    }
+  }
+
+  /** When the leases are there: what else was open. */
+  restoreWindows(): void {
+    const { journal, leases } = this.ports;
+    for (const [handle, state] of journal?.handles() ?? []) {
+      if (state.kind === 'text') {
+        this.add(new TextFile(this.textOf(state.name as FixedName, state.caller) ?? ''), handle);
+      } else if (state.kind === 'guarded') {
+        this.restoreGuarded(handle, state);
+      } else if (state.kind === 'device') {
+        const { lease, writable } = state;
+        const onRelease = (): void => leases.windowClosed(lease, 'device');
+        const served = new ServedDeviceWindow(this.ports, { lease, writable, onRelease });
+        this.add(state.served ? served : new PassthroughWindow(onRelease), handle);
+      }
+    }
+    // Closed, and died before the leases heard of it.
+    const sessions = new Set(leases.list().map(({ holder }) => holder.session));
+    for (const session of sessions) if (session !== 0 && !this.sessions.has(session)) leases.sessionClosed(session);
+  }
+
+  private restoreGuarded(handle: number, state: HandleState & { kind: 'guarded' }): void {
+    const { leases, inodes } = this.ports;
+    const { node, ino, path } = state;
+    const inode = inodes.get(ino);
+    if (!inode) return;
+    if (path !== undefined) this.directs.restore(node, ino, Buffer.from(path, 'base64'));
+    const lease = leases.find(state.lease);
+    const live = lease !== undefined && isLive(lease.state);
+    if (live) leases.bindHandle(handle, { id: lease.id }, lease.holder);
+    const range = lease ? new WindowRange(lease) : WindowRange.ended(state.lease, ino);
+    this.addGuarded(handle, node, range, inode);
+    if (!live) this.windows.ended(state.lease);
   }
 }

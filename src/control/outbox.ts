@@ -1,11 +1,24 @@
 import { O, POLL } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
+import type { Line } from './journal.ts';
 import type { Notifications, Request } from './ports.ts';
 
 interface Item {
+  readonly seq: number;
   readonly bytes: Buffer;
   /** Events that are lost with it: 0 for a reply, of an `overflow` those that it told of too. */
   readonly events: number;
+}
+
+/** Where the lines are kept for the next daemon: the journal, for one handle. */
+export interface OutboxJournal {
+  add(line: Line): void;
+  /** The line was read, or is lost. */
+  taken(seq: number): void;
+  /** The line was read in part. */
+  cut(seq: number, rest: Buffer): void;
+  /** Somebody polls by this number. */
+  polled(kernelHandle: number): void;
 }
 
 /** Events that wait to be read, at most; beyond it the older half goes and an `overflow` event says so. */
@@ -26,24 +39,55 @@ export class Outbox {
   private kernelHandle = 0;
   private readonly notifier: Notifications;
   private readonly overflow: (lost: number) => string;
+  private readonly journal: OutboxJournal | undefined;
+  private nextSeq = 1;
 
   /** `overflow` writes the line that tells how many events were lost. */
-  constructor(notifier: Notifications, overflow: (lost: number) => string) {
+  constructor(notifier: Notifications, overflow: (lost: number) => string, journal?: OutboxJournal) {
     this.notifier = notifier;
     this.overflow = overflow;
+    this.journal = journal;
+  }
+
+  /** Goes on where an earlier daemon ended: with its lines, and with whoever polls. */
+  restore(lines: readonly Line[], kernelHandle: number): void {
+    for (const line of lines) {
+      this.items.push(line);
+      this.nextSeq = line.seq + 1;
+      if (line.events === 0) this.unread += line.bytes.length;
+      else this.events += 1;
+    }
+    this.kernelHandle = kernelHandle;
+    // What it had told the kernel to wake is not known: whoever polls looks again.
+    if (kernelHandle !== 0) void this.notifier.poll(kernelHandle);
   }
 
   reply(line: string): void {
-    const bytes = Buffer.from(line, 'utf8');
-    this.unread += bytes.length;
-    this.items.push({ bytes, events: 0 });
+    this.deliver(this.promise(line));
+  }
+
+  /** Keeps a reply whose time has not come, but which the next daemon would have to give: then `deliver`. */
+  promise(line: string): Line {
+    const item = { seq: this.nextSeq++, bytes: Buffer.from(line, 'utf8'), events: 0 };
+    this.journal?.add(item);
+    return item;
+  }
+
+  deliver(item: Line): void {
+    this.unread += item.bytes.length;
+    // In the order in which they were promised, which is that of the journal.
+    const at = this.items.findIndex(({ seq }) => seq > item.seq);
+    if (at < 0) this.items.push(item);
+    else this.items.splice(at === 0 && this.offset > 0 ? 1 : at, 0, item);
     this.wake();
   }
 
   event(line: string): void {
     if (this.events >= MAX_EVENTS) this.dropOldest();
     this.events += 1;
-    this.items.push({ bytes: Buffer.from(line, 'utf8'), events: 1 });
+    const item = { seq: this.nextSeq++, bytes: Buffer.from(line, 'utf8'), events: 1 };
+    this.journal?.add(item);
+    this.items.push(item);
     this.wake();
   }
 
@@ -68,7 +112,10 @@ export class Outbox {
   }
 
   poll(kernelHandle: number): number {
-    if (kernelHandle !== 0) this.kernelHandle = kernelHandle;
+    if (kernelHandle !== 0 && kernelHandle !== this.kernelHandle) {
+      this.kernelHandle = kernelHandle;
+      this.journal?.polled(kernelHandle);
+    }
     return this.items.length > 0 ? POLL.IN | POLL.RDNORM : 0;
   }
 
@@ -105,8 +152,15 @@ export class Outbox {
       if (item.events > 0) this.events -= 1;
       done += 1;
     }
-    this.items.splice(0, done);
+    const gone = this.items.splice(0, done);
+    if (this.journal) this.record(gone, this.journal);
     return used;
+  }
+
+  private record(gone: readonly Item[], journal: OutboxJournal): void {
+    for (const { seq } of gone) journal.taken(seq);
+    const first = this.items[0];
+    if (first && this.offset > 0) journal.cut(first.seq, first.bytes.subarray(this.offset));
   }
 
   private dropOldest(): void {
@@ -119,11 +173,16 @@ export class Outbox {
       if (item.events === 0 || dropped >= surplus || isTorn(at)) return true;
       dropped += 1;
       lost += item.events;
+      this.journal?.taken(item.seq);
       return false;
     });
     this.events += 1 - dropped;
     const first = this.items.findIndex((item, at) => item.events > 0 && !isTorn(at));
-    const line = { bytes: Buffer.from(this.overflow(lost), 'utf8'), events: lost };
-    this.items.splice(first < 0 ? this.items.length : first, 0, line);
+    const at = first < 0 ? this.items.length : first;
+    // The number of one that it stands for: there is room for it before the first that is left.
+    const seq = (this.items[at]?.seq ?? this.nextSeq++) - 0.5;
+    const line = { seq, bytes: Buffer.from(this.overflow(lost), 'utf8'), events: lost };
+    this.journal?.add(line);
+    this.items.splice(at, 0, line);
   }
 }

@@ -20,6 +20,11 @@ export interface Asker {
   readonly caller: Caller;
   /** The data file's handle by which it was asked (ioctl), else 0. */
   readonly handle: number;
+  /**
+   * Hears, in the turn in which it was done, how a verb will end once that is on the disk: then `done` will be called with
+   * that outcome.
+   */
+  readonly settled?: (outcome: Outcome, done: (outcome: Outcome) => void) => void;
 }
 
 /** What a verb works with. */
@@ -51,6 +56,7 @@ export function durably<V extends VerbName>(
   reply: ReplyOf<V>,
   done: (outcome: Outcome<V>) => void,
 ): void {
+  context.asker.settled?.({ reply }, done as (outcome: Outcome) => void);
   context.ports.commits.whenMetadataDurable((errno) => done(errno === 0 ? { reply } : lostDisk(errno)));
 }
 
@@ -60,11 +66,22 @@ export function durablyWithData<V extends VerbName>(
   reply: ReplyOf<V>,
   done: (outcome: Outcome<V>) => void,
 ): void {
+  context.asker.settled?.({ reply }, done as (outcome: Outcome) => void);
   context.ports.commits.whenDurable((errno) => done(errno === 0 ? { reply } : lostDisk(errno)));
 }
 
 function lostDisk(errno: number): { failure: Failure } {
   return failed(errno, `it was done but is not on disk (${errnoName(errno)}): see the log of the daemon`);
+}
+
+/** The errno of `Coherence.drop` in a verb that needs dirty pages on the device first: nothing was done. */
+export function notFlushed(errno: number): { failure: Failure } {
+  return failed(errno, 'stored bytes cannot be written yet: an operation that waits for a lease keeps them');
+}
+
+/** The errno of `Coherence.drop` in a verb that has done its work: what readers of the file can still see. */
+export function stillCached(errno: number): { failure: Failure } {
+  return failed(errno, 'it was done and is kept, but an operation that waits for a lease holds pages with older bytes');
 }
 
 export const NEEDS_PRIVILEGE = failed(E.PERM, 'an administrator (root, or the user of the daemon) may do this');

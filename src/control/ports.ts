@@ -2,8 +2,10 @@ import type { Request } from '../fuse/request.ts';
 import type { Actor, Change, LeaseEngine, LeaseEvent, Refusal as LeaseRefusal } from '../lease/api.ts';
 import type { Policy } from '../lease/policies.ts';
 import type { Inode } from '../namespace/inode.ts';
+import type { TableMemory } from '../namespace/lookups.ts';
 import type { Clock } from '../system/clock.ts';
 import type { RequestOf } from './grammar/verbs.ts';
+import type { Journal } from './journal.ts';
 
 /**
  * What the control layer needs from the rest of the house. Every port is the part of a contract class that is used
@@ -183,6 +185,14 @@ export interface ControlPorts {
   callers: Callers;
   access: Access;
   clock: Clock;
+  /** Where a supervisor restarts a daemon that dies: what the next one has to know of open files. */
+  journal?: Journal;
+  /** Where numbers that must not come twice in a mount's life are kept (`NUMBER`); default: in this object. */
+  numbers?: Float64Array;
+  /** Where the look-ups of device windows are counted; default: in this process. */
+  deviceNodes?: TableMemory;
+  /** Keeps the reply to an operation that is done and waits for the disk. */
+  promise?: (request: Request, length: number) => void;
   /** Prometheus text of the other layers, appended to `.layout/stats`. */
   statistics?: () => string;
   /** Faults that the lease engine does not know: device errors, clock steps. 0 or errno. */

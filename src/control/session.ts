@@ -6,7 +6,8 @@ import type { LayoutEvent, Refusal, ReplyOf, VerbName } from './grammar/verbs.ts
 import { writeEvent, writeRefusal, writeReply } from './grammar/write.ts';
 import type { Handle } from './handle.ts';
 import { WRITE_IN } from './handle.ts';
-import { Outbox } from './outbox.ts';
+import type { Line, SessionState } from './journal.ts';
+import { Outbox, type OutboxJournal } from './outbox.ts';
 import type { Asker, Failure, Outcome } from './outcome.ts';
 import type { LeaseRefusal, Notifications, Pending, Request } from './ports.ts';
 
@@ -36,6 +37,11 @@ export class ControlSession implements Handle {
   /** In the middle of a line that is too long: nothing counts before the next newline. */
   private skipping = false;
   private closed = false;
+  /** Writes that wait, by request: what of them is still to be done. */
+  private readonly unfinished = new Map<number, { lines: (Buffer | undefined)[]; size: number }>();
+  private readonly save: ((state: Omit<SessionState, 'id' | 'caller'>) => void) | undefined;
+  private saved = '';
+  private kernelHandle = 0;
 
   constructor(options: {
     id: number;
@@ -45,13 +51,60 @@ export class ControlSession implements Handle {
     /** LAYOUT_IOC_*; false when the request is none of them. */
     ioctl: (request: Request, asker: Asker) => boolean;
     onRelease: () => void;
+    /** Keep what the session has to tell, and what else the next daemon needs. */
+    journal?: OutboxJournal;
+    save?: (state: Omit<SessionState, 'id' | 'caller'>) => void;
   }) {
     this.id = options.id;
     this.asker = options.asker;
     this.perform = options.perform;
     this.takeIoctl = options.ioctl;
     this.onRelease = options.onRelease;
-    this.outbox = new Outbox(options.notifier, (lost) => writeEvent(this.form, { event: 'overflow', lost }));
+    this.outbox = new Outbox(
+      options.notifier,
+      (lost) => writeEvent(this.form, { event: 'overflow', lost }),
+      options.journal,
+    );
+    this.save = options.save;
+  }
+
+  /** Goes on where an earlier daemon ended. */
+  restore(state: SessionState, lines: readonly Line[]): void {
+    this.form = state.form;
+    this.partial = Buffer.from(state.partial, 'base64');
+    this.skipping = state.skipping;
+    this.kernelHandle = state.kernelHandle;
+    for (const { unique, lines: rest, size } of state.writes) {
+      const left = rest.map((line) => (line === null ? undefined : Buffer.from(line, 'base64')));
+      this.unfinished.set(unique, { lines: left, size });
+    }
+    this.outbox.restore(lines, state.kernelHandle);
+  }
+
+  /** Whoever polls is to be woken by this number. */
+  polled(kernelHandle: number): void {
+    this.kernelHandle = kernelHandle;
+    this.keep();
+  }
+
+  /** Puts the session into the journal, where it has changed. */
+  keep(): void {
+    if (!this.save || this.closed) return;
+    const state = {
+      form: this.form,
+      partial: this.partial.toString('base64'),
+      skipping: this.skipping,
+      kernelHandle: this.kernelHandle,
+      writes: [...this.unfinished].map(([unique, { lines, size }]) => ({
+        unique,
+        lines: lines.map((line) => line?.toString('base64') ?? null),
+        size,
+      })),
+    };
+    const text = JSON.stringify(state);
+    if (text === this.saved) return;
+    this.saved = text;
+    this.save(state);
   }
 
   tell(event: LayoutEvent): void {
@@ -70,6 +123,12 @@ export class ControlSession implements Handle {
   write(request: Request, _offset: number, size: number): void {
     if (this.outbox.unread >= MAX_UNREAD) {
       request.error(E.NOBUFS);
+      return;
+    }
+    // It has come again: an earlier daemon has done a part of it.
+    const rest = request.resent ? this.unfinished.get(request.unique) : undefined;
+    if (rest) {
+      this.next(request, rest.lines, 0, rest.size);
       return;
     }
     const from = request.body + WRITE_IN.LENGTH;
@@ -119,40 +178,65 @@ export class ControlSession implements Handle {
       this.form = parsed.form;
       if (isFault(parsed)) {
         this.outbox.reply(faultLine(parsed));
-        request.error(parsed.errno);
+        this.end(request, parsed.errno);
         return;
       }
       let parked: Request | undefined;
       let finished: number | undefined;
-      const pending = this.perform(this.asker(request), parsed, (outcome) => {
-        finished = this.answer(parsed, outcome);
+      let promised: Line | undefined;
+      const settled = (outcome: Outcome): void => {
+        // Done, but not on the disk yet: the next daemon must not do it again, but tell how it ended.
+        promised = this.outbox.promise(this.lineOf(parsed, outcome));
+        this.leave(request, lines, i + 1, size);
+      };
+      const asker = this.save ? { ...this.asker(request), settled } : this.asker(request);
+      const pending = this.perform(asker, parsed, (outcome) => {
+        finished = this.answer(parsed, outcome, promised);
         if (!parked) return;
         parked.onInterrupt = undefined;
-        if (finished !== 0) parked.error(finished);
+        if (finished !== 0) this.end(parked, finished);
         else this.next(parked, lines, i + 1, size);
       });
       if (finished === undefined) {
+        if (!promised) this.leave(request, lines, i, size);
         parked = request.park();
         parked.onInterrupt = pending && (() => pending.cancel(E.INTR));
         return;
       }
       if (finished !== 0) {
-        request.error(finished);
+        this.end(request, finished);
         return;
       }
     }
-    request.ok(putWrite(request.out.view, request.out.start, size));
+    this.end(request, 0, size);
+  }
+
+  /** Notes that of the write only the lines from `at` on are left to be done. */
+  private leave(request: Request, lines: (Buffer | undefined)[], at: number, size: number): void {
+    if (!this.save) return;
+    this.unfinished.set(request.unique, { lines: lines.slice(at), size });
+    this.keep();
+  }
+
+  /** Answers the write: with an errno, or with the bytes that it took. */
+  private end(request: Request, errno: number, size = 0): void {
+    this.unfinished.delete(request.unique);
+    this.keep();
+    if (errno !== 0) request.error(errno);
+    else request.ok(putWrite(request.out.view, request.out.start, size));
   }
 
   /** Puts the reply into the queue; the errno of the line, 0 when it was done. */
-  private answer(request: Parsed, outcome: Outcome): number {
+  private answer(request: Parsed, outcome: Outcome, promised: Line | undefined): number {
     if (this.closed) return 0;
-    if ('reply' in outcome) {
-      this.outbox.reply(writeReply(request.form, request.verb, outcome.reply as ReplyOf<VerbName>, request.tag));
-      return 0;
-    }
-    this.outbox.reply(writeRefusal(request.form, refusalOf(outcome.failure), request.tag));
-    return outcome.failure.errno;
+    if (promised && 'reply' in outcome) this.outbox.deliver(promised);
+    else this.outbox.reply(this.lineOf(request, outcome));
+    return 'reply' in outcome ? 0 : outcome.failure.errno;
+  }
+
+  private lineOf(request: Parsed, outcome: Outcome): string {
+    if ('failure' in outcome) return writeRefusal(request.form, refusalOf(outcome.failure), request.tag);
+    return writeReply(request.form, request.verb, outcome.reply as ReplyOf<VerbName>, request.tag);
   }
 }
 

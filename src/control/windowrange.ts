@@ -22,7 +22,13 @@ export class WindowRange {
   private readonly readsRefused: Span[] = [];
   private readonly writesRefused: Span[] = [];
 
-  constructor(lease: LeaseView) {
+  /** What is left where the lease is not known any more: everything is refused. */
+  static ended(id: number, ino: number): WindowRange {
+    const length = Number.POSITIVE_INFINITY;
+    return new WindowRange({ id, ino, offset: 0, length, mode: 'ro' });
+  }
+
+  constructor(lease: Pick<LeaseView, 'id' | 'ino' | 'offset' | 'length' | 'mode'>) {
     this.lease = lease.id;
     this.ino = lease.ino;
     this.offset = lease.offset;

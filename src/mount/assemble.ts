@@ -5,7 +5,9 @@ import { Space } from '../blockmap/space.ts';
 import { FileAccess } from '../control/access.ts';
 import { ProcCallers } from '../control/callers.ts';
 import { Control } from '../control/control.ts';
+import { HEADER } from '../fuse/buffers.ts';
 import type { ConnectionInfo } from '../fuse/init.ts';
+import type { Request } from '../fuse/request.ts';
 import type { Handler, Session } from '../fuse/session.ts';
 import { Leases } from '../lease/leases.ts';
 import { DEFAULT_OPTIONS, type LeaseOptions } from '../lease/ports.ts';
@@ -23,9 +25,10 @@ import type { Clock } from '../system/clock.ts';
 import { errnoName } from '../system/errno.ts';
 import { mappedFile } from '../system/process.ts';
 import type { Volume } from '../volume/volume.ts';
+import { controlJournal } from './control-journal.ts';
 import { dispatchTable, operate } from './dispatch.ts';
 import { fenceCommand } from './fence-command.ts';
-import { COUNTER, type Handover } from './handover.ts';
+import { COUNTER, type Handover, LONGEST_PROMISE } from './handover.ts';
 import { LeaseMap } from './lease-map.ts';
 import type { MountOptions } from './options.ts';
 import { Passthrough } from './passthrough.ts';
@@ -125,6 +128,7 @@ export class House {
       clock,
       forgetAttributes: (ino) => this.session?.notifier.invalInode(ino, -1, 0) ?? Promise.resolve(0),
       control: undefined,
+      promise: handover && ((request, length) => this.promise(request, length)),
     };
     this.fs = fs;
     if (options.ctl !== undefined) this.control = this.makeControl(clock);
@@ -132,7 +136,10 @@ export class House {
     this.handlers = dispatchTable(fs, this.control);
 
     volume.onRecover(() => {
+      if (!takeOver) this.forgetHandles();
+      else this.control?.restoreSessions();
       leases.recover(volume.epoch, takeOver);
+      if (takeOver) this.control?.restoreWindows();
       inodes.recover();
     });
     commits.promised = handover?.promised;
@@ -187,6 +194,25 @@ export class House {
         lacks: () => lacking({ ...standing, passthrough: passthrough.available() }).map(lackLine),
       },
     });
+  }
+
+  /** Open files of the hidden directory, of a mount that is over. */
+  private forgetHandles(): void {
+    if (this.volume.readOnly) return;
+    const journal = controlJournal(this.volume.database);
+    if (journal.handles().length > 0) journal.clear();
+  }
+
+  /** Keeps the reply, `length` bytes of payload in the reply area, to a request that is done and waits for the disk. */
+  private promise(request: Request, length: number): void {
+    const { out } = request;
+    const header = out.start - HEADER;
+    this.handover?.tally.seal(request.unique);
+    out.view.setInt32(out.start - 12, 0, true);
+    const reply = out.bytes.subarray(header, out.start + length);
+    // Longer ones are those of `map`, which can be done twice.
+    if (reply.length > LONGEST_PROMISE) return;
+    if (!this.volume.commits.promise(request.unique, request.uniqueHigh, reply)) this.volume.commits.commitNow();
   }
 
   /** From now on requests come from this session, and every reply is preceded by the redo log. */

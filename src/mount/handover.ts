@@ -27,7 +27,8 @@ const PAGE = 4096;
 
 /** How far the mount has come; survives the daemon that wrote it. */
 export const STATUS = { STARTING: 0, SERVING: 1, OVER: 2 } as const;
-export const COUNTER = { FILE_HANDLE: 0, CONTROL_HANDLE: 1, SESSION: 2, SESSION_NODE: 3, DIRECT_NODE: 4 } as const;
+/** Places in `Handover.counters`: file handles, and from CONTROL on those of the control layer (control/handle.ts). */
+export const COUNTER = { FILE_HANDLE: 0, CONTROL: 1 } as const;
 const COUNTERS = 32;
 
 export class Handover {
@@ -39,6 +40,8 @@ export class Handover {
   /** How often the kernel knows each inode, and how many open files each has. */
   readonly lookups: TableMemory;
   readonly opens: TableMemory;
+  /** How often the kernel knows the device window of each lease. */
+  readonly deviceNodes: TableMemory;
   private readonly bytes: Buffer;
   private readonly view: DataView;
 
@@ -76,6 +79,7 @@ export class Handover {
     this.promised = new Promised(this.bytes.subarray(AT.PROMISED, FIXED_BYTES));
     this.lookups = this.table(0);
     this.opens = this.table(1);
+    this.deviceNodes = this.table(2);
   }
 
   get status(): number {
@@ -226,6 +230,8 @@ export class Tally {
 
 const SLOT = 512;
 const HEAD = 24;
+/** Bytes of a reply, header included. */
+export const LONGEST_PROMISE = SLOT - HEAD;
 
 /**
  * Replies of operations that are done and whose callers still wait: for the disk, or because the log that held the reply
@@ -252,8 +258,8 @@ export class Promised {
 
   /** False: there is no room, or the reply is too long. */
   put(unique: number, uniqueHigh: number, reply: Uint8Array, sequence: number): boolean {
-    const at = this.slotOf.get(unique) ?? (reply.length <= SLOT - HEAD ? this.free.pop() : undefined);
-    if (at === undefined || reply.length > SLOT - HEAD) return false;
+    const at = this.slotOf.get(unique) ?? (reply.length <= LONGEST_PROMISE ? this.free.pop() : undefined);
+    if (at === undefined || reply.length > LONGEST_PROMISE) return false;
     const { view } = this;
     view.setUint32(at, 0, true);
     view.setUint32(at + 4, uniqueHigh, true);

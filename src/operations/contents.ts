@@ -18,12 +18,13 @@ export function killPrivileges(fs: Filesystem, inode: Inode): void {
 
 /**
  * What follows any change of contents: the file's capabilities end, mtime and ctime move, and windows of leases on the
- * file show the new bytes. The range is in bytes, `length` may be Infinity.
+ * file show the new bytes. The range is in bytes, `length` may be Infinity. `inPlace`: neither size nor blocks changed.
  */
-export function contentsChanged(fs: Filesystem, inode: Inode, offset: number, length: number): void {
+export function contentsChanged(fs: Filesystem, inode: Inode, offset: number, length: number, inPlace = false): void {
   fs.control?.changed(inode.ino, offset, length);
   if (inode.xattrs !== XATTRS.NONE) dropCapabilities(inode, fs.xattrs);
-  fs.inodes.touchChange(inode);
+  if (inPlace) fs.inodes.touchOverwritten(inode);
+  else fs.inodes.touchChange(inode);
 }
 
 /** Ends an operation that changed nothing: for want of space only after fences were tried again (then it runs again). */
@@ -92,6 +93,7 @@ export function replyChanged(fs: Filesystem, request: Request, directory: Inode,
  */
 export function replyWhenDurable(fs: Filesystem, request: Request, fill: (request: Request) => number = () => 0): void {
   const parked = request.park();
+  if (fs.promise && fs.volume.commits.changing) fs.promise(parked, fill(parked));
   fs.volume.commits.whenDurable((errno) => {
     if (errno !== 0) parked.error(errno);
     else parked.ok(fill(parked));

@@ -68,6 +68,11 @@ export interface Filesystem {
   /** Makes the kernel ask again for an inode's attributes; done when it has dropped those that it knew. */
   readonly forgetAttributes: (ino: number) => Promise<unknown>;
   control: ControlHook | undefined;
+  /**
+   * Under a supervisor: of a request that is done and waits for the disk, keeps the reply, `length` bytes of payload in the
+   * reply area, for a daemon that takes over. To be called in the turn in which it was done.
+   */
+  promise?: (request: Request, length: number) => void;
 }
 
 export type Operation = (fs: Filesystem, request: Request) => void;

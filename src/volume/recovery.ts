@@ -4,7 +4,7 @@ import type { Device } from './device.ts';
 import type { Header } from './header.ts';
 import type { Host } from './host.ts';
 import { type Replayed, replay } from './replay.ts';
-import { migrate, schemaVersion } from './schema.ts';
+import { addTransientTables, migrate, schemaVersion } from './schema.ts';
 import { VolumeError } from './volume-error.ts';
 
 /** What opening found and did. */
@@ -98,6 +98,7 @@ export function recover(
     problem: undefined,
   };
   if (given.readOnly) return found;
+  addTransientTables(connection);
   if (!clean && sameBoot) {
     // The log and the extents in state 2 may speak of data that only the page cache has.
     const r = device.sync();

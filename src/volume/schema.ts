@@ -7,12 +7,17 @@ import { VolumeError } from './volume-error.ts';
 /** application_id of the database file: 'lfs1'. */
 export const APPLICATION_ID = 0x6c667331;
 const folder = new URL('../../schema/', import.meta.url);
-const FILES = ['volume.sql', 'namespace.sql', 'blockmap.sql', 'lease.sql'];
+const FILES = ['volume.sql', 'namespace.sql', 'blockmap.sql', 'lease.sql', 'control.sql'];
 
 export function createSchema(connection: SQLite.Database): void {
   for (const name of FILES) connection.exec(fs.readFileSync(new URL(name, folder), 'utf8'));
   connection.pragma(`application_id = ${APPLICATION_ID}`);
   connection.pragma(`user_version = ${MAJOR}`);
+}
+
+/** Tables without content between mounts, which came without a new version of the schema. */
+export function addTransientTables(connection: SQLite.Database): void {
+  connection.exec(fs.readFileSync(new URL('control.sql', folder), 'utf8'));
 }
 
 /** The version found, after making sure that the database is one of ours and not too new. */
