@@ -1,13 +1,21 @@
-import type { Clock } from '../system/clock.ts';
-import type { Notifications } from './ports.ts';
+import type { Clock, Timer } from '../system/clock.ts';
+import { E } from '../system/errno.ts';
+import type { Inodes, LeaseEngine, Notifications } from './ports.ts';
 
-/** How long a verb waits for the kernel to drop pages. It must end: see `drop`. */
-const PATIENCE_MS = 500;
+/** How often a verb that waits for the kernel to drop pages asks whether that can still happen. */
+const CHECK_MS = 250;
 
 interface Dirty {
   offset: number;
   end: number;
   sending: boolean;
+}
+
+interface CoherencePorts {
+  notifier: Notifications;
+  clock: Clock;
+  inodes: Pick<Inodes, 'get'>;
+  leases: Pick<LeaseEngine, 'waiters'>;
 }
 
 /**
@@ -18,12 +26,10 @@ interface Dirty {
 export class Coherence {
   private readonly windows = new Map<number, Set<number>>();
   private readonly pending = new Map<number, Dirty>();
-  private readonly notifier: Notifications;
-  private readonly clock: Clock;
+  private readonly ports: CoherencePorts;
 
-  constructor(notifier: Notifications, clock: Clock) {
-    this.notifier = notifier;
-    this.clock = clock;
+  constructor(ports: CoherencePorts) {
+    this.ports = ports;
   }
 
   add(ino: number, node: number): void {
@@ -49,27 +55,48 @@ export class Coherence {
   }
 
   /**
-   * Writes back and drops the pages of a range in the file's inode and all of its windows, then calls `done`. It does
-   * so after half a second in any case: a page may be held by a write that itself waits for the very lease whose
-   * holder asked for this, and the kernel's answer then comes only when that write is over.
+   * Writes back and drops the pages of a range in the file's inode and all of its windows (or in `only` these), then
+   * calls `done(0)`. EBUSY where that may never end while the caller waits: a page is held by a write that itself
+   * waits for leases, maybe for that of the very holder who asked for this. Then the kernel answers when that write is
+   * over; without such a write it answers as soon as its requests are answered, however long writing back takes.
    */
-  drop(ino: number, offset: number, length: number, done: () => void, only?: number): void {
-    const nodes = only === undefined ? [ino, ...(this.windows.get(ino) ?? [])] : [only];
-    let left = nodes.length;
+  drop(ino: number, offset: number, length: number, done: (errno: number) => void, only?: readonly number[]): void {
+    const { clock, inodes } = this.ports;
+    const nodes = only ?? [ino, ...(this.windows.get(ino) ?? [])];
+    const left = new Set(nodes);
+    if (left.size === 0) return done(0);
+    // Where there are no pages, the size may be stale all the same; forgetting attributes waits for nobody.
+    const paged = inodes.get(ino)?.mayHavePages !== false;
+    let timer: Timer | undefined;
     let over = false;
-    const finish = (): void => {
+    const finish = (errno: number): void => {
       if (over) return;
       over = true;
-      this.clock.clearTimeout(timer);
-      done();
+      clock.clearTimeout(timer);
+      done(errno);
     };
-    const timer = this.clock.setTimeout(finish, PATIENCE_MS);
-    for (const node of nodes) {
-      this.send(node, offset, length).then(() => {
-        left -= 1;
-        if (left === 0) finish();
+    const check = (): void => {
+      if (this.areHeld(ino, left)) finish(E.BUSY);
+      else timer = clock.setTimeout(check, CHECK_MS);
+    };
+    timer = clock.setTimeout(check, CHECK_MS);
+    for (const node of [...left]) {
+      const pages = node !== ino || paged;
+      this.send(node, pages ? offset : -1, pages ? length : 0).then(() => {
+        left.delete(node);
+        if (left.size === 0) finish(0);
       });
     }
+  }
+
+  /**
+   * Are pages of these nodes kept by an operation that waits for leases? A write keeps those it writes, a truncation
+   * all dirty ones of the file's own inode.
+   */
+  private areHeld(ino: number, nodes: ReadonlySet<number>): boolean {
+    return this.ports.leases
+      .waiters()
+      .some((w) => w.ino === ino && w.what === 'operation' && (nodes.has(ino) || w.operation === 'window.write'));
   }
 
   private forget(node: number, offset: number, length: number): void {
@@ -98,6 +125,6 @@ export class Coherence {
 
   /** Length 0 is "to the end" for the kernel, as is anything below. */
   private send(node: number, offset: number, length: number): Promise<number> {
-    return this.notifier.invalInode(node, offset, Number.isFinite(length) ? length : 0);
+    return this.ports.notifier.invalInode(node, offset, Number.isFinite(length) ? length : 0);
   }
 }

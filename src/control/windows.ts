@@ -19,7 +19,7 @@ export class Windows implements WindowPort {
 
   constructor(ports: ControlPorts) {
     this.ports = ports;
-    this.coherence = new Coherence(ports.notifier, ports.clock);
+    this.coherence = new Coherence(ports);
   }
 
   /** `node`: the inode of the kernel that shows the range. */
@@ -91,16 +91,9 @@ export class Windows implements WindowPort {
     if (this.open.has(lease)) this.close(lease, 0, 0, Number.POSITIVE_INFINITY, () => {});
   }
 
-  /** Writes the dirty pages of a lease's windows back and drops them, then calls `done`; nothing is refused. */
-  flush(lease: number, ino: number, offset: number, length: number, done: () => void): void {
-    const nodes = this.nodesOf(lease);
-    let left = nodes.length;
-    if (left === 0) done();
-    const one = (): void => {
-      left -= 1;
-      if (left === 0) done();
-    };
-    for (const node of nodes) this.coherence.drop(ino, offset, length, one, node);
+  /** Writes the dirty pages of a lease's windows back and drops them, then calls `done`; nothing is refused. EBUSY as `Coherence.drop`. */
+  flush(lease: number, ino: number, offset: number, length: number, done: (errno: number) => void): void {
+    this.coherence.drop(ino, offset, length, done, this.nodesOf(lease));
   }
 
   private async invalidate(nodes: number[], offset: number, end: number): Promise<number> {

@@ -113,8 +113,15 @@ export class LeaseMap implements MapPort {
 
   flushInvalidate(ino: number, done: (errno: number) => void): void {
     const notifier = this.parts.notifier();
-    if (notifier === undefined) return done(0);
-    notifier.invalInode(ino, 0, 0).then((result) => done(result === -E.NOENT ? 0 : -result));
+    const inode = this.parts.inodes.get(ino);
+    if (notifier === undefined || inode?.mayHavePages === false) return done(0);
+    const given = inode?.handlesGiven ?? 0;
+    notifier.invalInode(ino, 0, 0).then((result) => {
+      const errno = result === -E.NOENT ? 0 : -result;
+      // With a handle open, or one opened meanwhile, there may be pages again at any time.
+      if (inode !== undefined && errno === 0 && inode.handles === 0) inode.handlesDropped = given;
+      done(errno);
+    });
   }
 
   reap(ino: number): void {

@@ -84,6 +84,11 @@ export class Inode {
   lazy = false;
   /** Open handles and other users that keep the object in memory; kept by `Inodes.opened` and `closed`. */
   opens = 0;
+  /** Handles of it that the kernel has, by which pages come into its cache; kept by `Inodes`. */
+  handles = 0;
+  /** How many handles it was given so far, and as many there were when it had last dropped all pages (-1: never). */
+  handlesGiven = 0;
+  handlesDropped = -1;
   /** O_TMPFILE without O_EXCL: may be given a first name though nlink is 0. */
   linkable = false;
   /** XATTRS: spares the look into table `xattr` for most files. Kept by `Xattrs`. */
@@ -93,6 +98,11 @@ export class Inode {
 
   constructor(ino: number) {
     this.ino = ino;
+  }
+
+  /** May the kernel have pages of it in its cache, clean or dirty? */
+  get mayHavePages(): boolean {
+    return this.handles > 0 || this.handlesGiven !== this.handlesDropped;
   }
 
   get isDirectory(): boolean {

@@ -205,6 +205,8 @@ export class Inodes {
     this.shared?.tally.opened(inode.ino);
   }
 
+    inode.handles++;
+    inode.handlesGiven++;
   /** As `closed`, by the RELEASE `unique` of the kernel. */
   handleClosed(inode: Inode, unique: number): void {
     if (this.openTable !== undefined) {
@@ -216,6 +218,7 @@ export class Inodes {
 
   /** Corrects what a daemon that died had counted for a reply that did not get out. */
   countLookup(ino: number, by: number): void {
+    if (inode.handles > 0) inode.handles--;
     if (by > 0) this.lookups.add(ino, by);
     else this.lookups.subtract(ino, -by);
   }
@@ -224,7 +227,9 @@ export class Inodes {
     if (by > 0) this.openTable?.add(ino, by);
     else this.openTable?.subtract(ino, -by);
     const inode = this.cache.get(ino);
-    if (inode !== undefined) inode.opens = Math.max(0, inode.opens + by);
+    if (inode === undefined) return;
+    inode.opens = Math.max(0, inode.opens + by);
+    inode.handles = Math.max(0, inode.handles + by);
   }
 
   /** Handles that an earlier daemon gave out go on. */
@@ -235,6 +240,7 @@ export class Inodes {
   }
 
   /** A file lost a name (a directory its only one); the caller has stamped the times. Without names it is an orphan. */
+    inode.handles = inode.opens;
   dropLink(inode: Inode): void {
     inode.nlink = inode.isDirectory ? 0 : inode.nlink - 1;
     this.touch(inode);
@@ -360,7 +366,7 @@ export class Inodes {
       for (const inode of [...this.cache.values()]) {
         const committed = this.rows.read(inode.ino);
         if (committed === undefined) this.cache.remove(inode.ino);
-        else Object.assign(inode, committed, { opens: inode.opens });
+        else Object.assign(inode, committed, { opens: inode.opens, handles: inode.handles });
       }
     } catch {
       // Whoever asks for what cannot be read gets EIO from his own operation.

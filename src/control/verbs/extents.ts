@@ -4,7 +4,7 @@ import { addressOf } from '../../system/libc.ts';
 import { admit } from '../admission.ts';
 import type { Range } from '../grammar/fields.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
-import { durably, durablyWithData, type Outcome, type VerbContext } from '../outcome.ts';
+import { durably, durablyWithData, notFlushed, type Outcome, type VerbContext } from '../outcome.ts';
 import type { Change, ControlPorts, Inode, Pending } from '../ports.ts';
 import { accessOf, actorOf, changedReply, failed, fileOf, holderOf, isFailure, refOf, refused } from './shared.ts';
 
@@ -46,7 +46,10 @@ function observe(context: VerbContext, values: RequestOf<'map'>, done: Done<'map
   );
 }
 
-/** Dirty pages of the kernel reach the block map first: they may allocate nothing, but they convert. */
+/**
+ * Dirty pages of the kernel reach the block map first: they may allocate nothing, but they convert. What an operation
+ * that waits for a lease keeps has not happened yet, and is not in the map.
+ */
 function flushThen({ windows }: VerbContext, inode: Inode, from: number, to: number, then: () => void): void {
   windows.coherence.drop(inode.ino, from, to - from, then);
 }
@@ -167,8 +170,8 @@ export function commit(context: VerbContext, values: RequestOf<'commit'>, done: 
   }
   let waiting: Pending | undefined;
   let cancelled = 0;
-  const admitted = (): void => {
-    if (cancelled !== 0) return done(failed(cancelled));
+  const flushed = (errno: number): void => {
+    if (errno !== 0 || cancelled !== 0) return done(errno !== 0 ? notFlushed(errno) : failed(cancelled));
     waiting = admit(ports.leases, ports.clock, {
       touches: () => [{ inode, changes: growth(inode, size) }],
       actor: actorOf(context),
@@ -181,12 +184,14 @@ export function commit(context: VerbContext, values: RequestOf<'commit'>, done: 
         const reply = { ...changed, gen: inode.gen, size: inode.size };
         const first = Math.min(...ranges.map((range) => range.from));
         const last = Math.max(...ranges.map((range) => range.to));
-        windows.coherence.drop(inode.ino, first, last - first, () => durablyWithData(context, reply, done));
+        windows.coherence.drop(inode.ino, first, last - first, (busy) =>
+          busy === 0 ? durablyWithData(context, reply, done) : done(STALE_PAGES),
+        );
       },
     });
   };
   // Stores through a guarded window may still be dirty pages: they are written first.
-  windows.flush(held.id, inode.ino, held.offset, held.end - held.offset, admitted);
+  windows.flush(held.id, inode.ino, held.offset, held.end - held.offset, flushed);
   return {
     cancel(errno: number): void {
       cancelled = errno;
@@ -194,6 +199,12 @@ export function commit(context: VerbContext, values: RequestOf<'commit'>, done: 
     },
   };
 }
+
+/** Of a commit whose bytes some readers would not see: never said to be done. */
+const STALE_PAGES = failed(
+  E.BUSY,
+  'it is stored, but a write that waits for this lease keeps older pages: return the lease, or commit again',
+);
 
 function growth(inode: Inode, size: number): Change[] {
   return size > inode.size ? [{ row: 'commit', offset: inode.size, length: size - inode.size }] : [];

@@ -2,7 +2,7 @@ import { WRITE } from '../../blockmap/extent.ts';
 import { E } from '../../system/errno.ts';
 import { admit, patienceOf, type Work } from '../admission.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
-import { durably, NEEDS_PRIVILEGE, type Outcome, type VerbContext } from '../outcome.ts';
+import { durably, NEEDS_PRIVILEGE, notFlushed, type Outcome, stillCached, type VerbContext } from '../outcome.ts';
 import type { Inode, Pending } from '../ports.ts';
 import { countExtents } from './lease.ts';
 import { accessOf, actorOf, failed, fileOf, holderOf, isFailure, refused, spanOf, writeDenied } from './shared.ts';
@@ -49,15 +49,32 @@ function change<V extends VerbName>(
 ): Pending | undefined {
   const { ports, windows } = context;
   const { wait, stale, ...rest } = work;
-  return admit(ports.leases, ports.clock, {
-    ...rest,
-    actor: actorOf(context),
-    patienceMs: patienceOf(wait),
-    done: (errno, refusal) => {
-      if (errno !== 0) return done(refused(errno, refusal));
-      windows.coherence.drop(inode.ino, stale.offset, stale.length, () => durably(context, reply(), done));
+  let waiting: Pending | undefined;
+  let cancelled = 0;
+  const drop = (then: () => void, otherwise: typeof stillCached): void =>
+    windows.coherence.drop(inode.ino, stale.offset, stale.length, (errno) =>
+      errno === 0 ? then() : done(otherwise(errno)),
+    );
+  // Dirty pages are stores from before the change: written after it they would land in what has moved there.
+  const flushed = (): void => {
+    if (cancelled !== 0) return done(failed(cancelled));
+    waiting = admit(ports.leases, ports.clock, {
+      ...rest,
+      actor: actorOf(context),
+      patienceMs: patienceOf(wait),
+      done: (errno, refusal) => {
+        if (errno !== 0) done(refused(errno, refusal));
+        else drop(() => durably(context, reply(), done), stillCached);
+      },
+    });
+  };
+  drop(flushed, notFlushed);
+  return {
+    cancel(errno: number): void {
+      cancelled = errno;
+      waiting?.cancel(errno);
     },
-  });
+  };
 }
 
 export function clone(context: VerbContext, values: RequestOf<'clone'>, done: Done<'clone'>): Pending | undefined {
@@ -100,7 +117,19 @@ export function clone(context: VerbContext, values: RequestOf<'clone'>, done: Do
     wait: values.wait,
     stale: { offset: to, length },
   };
-  return change(context, destination, work, () => ({ gen: destination.gen, size: destination.size }), done);
+  const reply = (): ReplyOf<'clone'> => ({ gen: destination.gen, size: destination.size });
+  let waiting: Pending | undefined;
+  let cancelled = 0;
+  context.windows.coherence.drop(source.ino, offset, length, (busy) => {
+    if (busy !== 0 || cancelled !== 0) done(busy !== 0 ? notFlushed(busy) : failed(cancelled));
+    else waiting = change(context, destination, work, reply, done);
+  });
+  return {
+    cancel(interrupted: number): void {
+      cancelled = interrupted;
+      waiting?.cancel(interrupted);
+    },
+  };
 }
 
 /** The rules of ioctl_ficlonerange(2). */

@@ -1,6 +1,6 @@
 import type { Bind, GetRequest, GetResult, Notify, ReturnResult, VerbResult } from '../../lease/api.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
-import { durably, NEEDS_PRIVILEGE, type Outcome, type VerbContext } from '../outcome.ts';
+import { durably, NEEDS_PRIVILEGE, notFlushed, type Outcome, type VerbContext } from '../outcome.ts';
 import type { Inode, Pending } from '../ports.ts';
 import { accessOf, changedReply, failed, fileOf, holderOf, isFailure, lengthOf, refOf, refused } from './shared.ts';
 
@@ -84,20 +84,39 @@ export function return_(context: VerbContext, values: RequestOf<'return'>, done:
   const length = values.length ?? Number.POSITIVE_INFINITY;
   let waiting: Pending | undefined;
   let cancelled = 0;
+  let late = false;
   const give = (): void => {
     if (cancelled !== 0) return done(failed(cancelled));
     const range = { offset: values.offset, length: values.length, cascade: values.cascade };
     waiting = ports.leases.return_(refOf(values), by, range, (result) => {
       // Windows show nothing of what is not leased any more.
       if (result.ok) windows.close(values.id, view?.ino ?? 0, offset, offset + length, () => {});
-      returned(context, result, done);
+      if (!result.ok || !late || view === undefined) return returned(context, result, false, done);
+      windows.coherence.drop(view.ino, offset, length, (busy) => returned(context, result, busy !== 0, done), [
+        view.ino,
+      ]);
     });
   };
   // What the holder stored is seen by every reader once this is answered: dirty pages of its windows are written
   // first, while the lease still protects the blocks, and stale pages of the file go.
   const wasLive = view !== undefined && known.mode === 'rw' && (view.raw || windows.nodesOf(values.id).length > 0);
   if (!wasLive) give();
-  else windows.coherence.drop(view.ino, offset, length, give);
+  else {
+    windows.flush(values.id, view.ino, offset, length, (errno) => {
+      if (errno !== 0) return done(notFlushed(errno));
+      windows.coherence.drop(
+        view.ino,
+        offset,
+        length,
+        (busy) => {
+          // A write that waits for this very lease keeps its pages: it goes on when the lease is given back.
+          late = busy !== 0;
+          give();
+        },
+        [view.ino],
+      );
+    });
+  }
   return {
     cancel(errno: number): void {
       cancelled = errno;
@@ -106,10 +125,10 @@ export function return_(context: VerbContext, values: RequestOf<'return'>, done:
   };
 }
 
-function returned(context: VerbContext, result: ReturnResult, done: Done<'return'>): void {
+function returned(context: VerbContext, result: ReturnResult, stale: boolean, done: Done<'return'>): void {
   if (!result.ok) return done(refused(result.errno, result.refusal));
-  const rest = result.rest;
-  durably(context, { ...changedReply(result), ...(rest ? { rest: rest.id, rest_seq: rest.seq } : {}) }, done);
+  const rest = result.rest && { rest: result.rest.id, rest_seq: result.rest.seq };
+  durably(context, { ...changedReply(result), ...rest, ...(stale ? { stale } : {}) }, done);
 }
 
 /** A verb that changes a lease at once: its reply once the change is on disk. */
