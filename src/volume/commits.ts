@@ -358,7 +358,10 @@ export class Commits {
     if (r === 0) return;
     this.waiters.dataFailed(mark, -r);
     this.distrusted = true;
-    if (this.failed === 0) this.touch();
+    if (this.failed !== 0) return;
+    // Committing now would point files at blocks whose contents were lost.
+    if (this.ordered && !this.options.ignoreDataErrors) this.fail(-r, new Error(`sync of ordered data: errno ${-r}`));
+    else this.touch();
   }
 
   private get orderedUnsynced(): boolean {
@@ -377,12 +380,7 @@ export class Commits {
     const { database, device } = this;
     this.committing = true;
     try {
-      if (this.orderedUnsynced) {
-        const errno = this.syncData();
-        // Committing now would point files at blocks whose contents were lost.
-        if (errno !== 0 && !this.options.ignoreDataErrors)
-          this.fail(errno, new Error(`sync of ordered data: errno ${errno}`));
-      }
+      if (this.orderedUnsynced) this.syncData();
       if (this.failed === 0) this.flushAndCommit(database);
     } catch (error) {
       this.fail(E.IO, error);

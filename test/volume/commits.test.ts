@@ -48,13 +48,13 @@ describe('the cycle', () => {
     const { io, volume } = start();
     volume.database.mutation(INSERT).run(5, 0, 300, 1, 1);
     await durable(volume);
-    expect(io.take()).toEqual(['commit', 'wal']);
+    expect(io.done()).toEqual(['commit', 'wal']);
     volume.device.changed(1);
     await durable(volume);
-    expect(io.take()).toEqual(['device']);
+    expect(io.done()).toEqual(['device']);
     await durable(volume);
     await metadataDurable(volume);
-    expect(io.take()).toEqual([]);
+    expect(io.done()).toEqual([]);
   });
 
   test('whoever waits at the same time shares one cycle', async () => {
@@ -74,12 +74,12 @@ describe('the cycle', () => {
     append(volume, 5, 0, 300);
     io.take();
     await metadataDurable(volume);
-    expect(io.take()).toEqual(['commit', 'wal']);
+    expect(io.done()).toEqual(['commit', 'wal']);
     expect(extentsOf(volume, 5)).toEqual([[0, 300, 1, 2]]);
     volume.database.mutation(INSERT).run(6, 0, 301, 1, 1);
     commits.orderedData();
     await metadataDurable(volume);
-    expect(io.take()).toEqual(['device', 'commit', 'wal']);
+    expect(io.done()).toEqual(['device', 'commit', 'wal']);
   });
 
   test('data written while the device is synced goes to the next cycle, with its waiter', async () => {

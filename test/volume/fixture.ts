@@ -65,6 +65,11 @@ export class TellingIo extends FaultyIo {
     systemIo.mark?.(event, sequence);
   }
 
+  /** What has been done, by `take`, on whichever thread: how fast syncs have lately been decides that. */
+  done(): string[] {
+    return this.take().filter((event) => !event.endsWith('…'));
+  }
+
   get holding(): number {
     return this.held.length;
   }

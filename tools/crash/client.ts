@@ -7,7 +7,7 @@ import { House } from '../../src/mount/assemble.ts';
 import { defaultMountOptions, type MountOptions } from '../../src/mount/options.ts';
 import type { VirtualClock } from '../../src/system/clock.ts';
 import { O } from '../../src/system/constants.ts';
-import { errnoName } from '../../src/system/errno.ts';
+import { E, errnoName } from '../../src/system/errno.ts';
 import { addressOf } from '../../src/system/libc.ts';
 import type { Volume } from '../../src/volume/volume.ts';
 
@@ -38,14 +38,21 @@ export class Client {
   private readonly owner: RequestOwner;
   private readonly replies = new Map<number, Reply>();
   private readonly lookups = new Map<number, number>();
-  private readonly afterBatch: () => void;
+  /** What handlers threw; the caller was told EIO. */
+  readonly thrown: unknown[] = [];
+  private readonly hooks: Pick<Session, 'afterBatch' | 'beforeReply' | 'handlerThrew'>;
   private unique = 2;
   private session: { nodeid: number; fh: number } | undefined;
 
-  constructor(volume: Volume, clock: VirtualClock, options: Partial<MountOptions> = {}) {
+  constructor(
+    volume: Volume,
+    clock: VirtualClock,
+    options: Partial<MountOptions> = {},
+    log: (level: string, message: string) => void = () => {},
+  ) {
     this.volume = volume;
     this.clock = clock;
-    this.house = new House(volume, { ...defaultMountOptions(true), ...options }, clock, () => {});
+    this.house = new House(volume, { ...defaultMountOptions(true), ...options }, clock, log);
     const bytes = Buffer.alloc(REPLY_BYTES);
     const out: ReplyArea = {
       bytes,
@@ -54,7 +61,12 @@ export class Client {
       address: addressOf(bytes) + 16,
       capacity: bytes.length - 16,
     };
-    const hooks: Pick<Session, 'afterBatch' | 'beforeReply'> = { afterBatch: undefined, beforeReply: undefined };
+    const hooks: Pick<Session, 'afterBatch' | 'beforeReply' | 'handlerThrew'> = {
+      afterBatch: undefined,
+      beforeReply: undefined,
+      handlerThrew: undefined,
+    };
+    this.hooks = hooks;
     this.owner = {
       out,
       reply: (request, error, length) => {
@@ -73,7 +85,6 @@ export class Client {
         replyBytes: (length: number) => bytes.subarray(0, length),
       }) as unknown as Session,
     );
-    this.afterBatch = () => hooks.afterBatch?.();
   }
 
   /** One request: the fields of its struct by name, then names and data. */
@@ -100,8 +111,14 @@ export class Client {
     if (struct !== '') encode(struct, view, 40, fields);
     const request = new Request(this.owner, message);
     if (!request.load(message.length)) throw new Error('malformed request');
-    this.house.handlers[OP[op]]?.(request);
-    this.afterBatch();
+    try {
+      this.house.handlers[OP[op]]?.(request);
+    } catch (error) {
+      this.thrown.push(error);
+      this.hooks.handlerThrew?.(error);
+      request.error(E.IO);
+    }
+    this.hooks.afterBatch?.();
     if (op === 'FORGET') return { error: '', payload: Buffer.alloc(0) };
     for (let turns = 0; !this.replies.has(unique); turns += this.volume.commits.busy ? 0 : 1) {
       if (turns === PATIENCE) await this.onWait();
