@@ -4,6 +4,7 @@
  * holds against the document; here it is shown that operations do it: the errno, the effect, and that nothing changed
  * where it was refused.
  */
+import { existsSync } from 'node:fs';
 import type { LeaseFacts, Letter } from '../../src/lease/cell.ts';
 import { columnOf, KINDS, type Kind, type Mode } from '../../src/lease/kinds.ts';
 import { byHolder, bySeal, thirdParty } from '../../src/lease/matrix.ts';
@@ -465,5 +466,7 @@ async function recalled(
 function namesBreaker(event: Record<string, unknown>, operation: Operation, actor: Actor): boolean {
   const { pid, command } = event.breaker as { pid: number; command: string };
   if (operation.writeback) return pid === 0 && command === 'writeback';
-  return pid >= (actor.child.pid as number) && command.startsWith('python');
+  // The thread of a verb without patience may have ended.
+  const isThread = operation.impatient || existsSync(`/proc/${actor.child.pid}/task/${pid}`);
+  return isThread && command.startsWith('python');
 }
