@@ -157,6 +157,11 @@ export class Inodes {
     this.touch(inode);
   }
 
+  /** Contents were overwritten in place: mtime, ctime, at a coarser grain. */
+  touchOverwritten(inode: Inode): void {
+    if (this.times.stampOverwrite(inode)) this.touch(inode);
+  }
+
   /** Attributes changed: ctime. */
   touchAttributes(inode: Inode): void {
     this.times.stampAttributes(inode);

@@ -7,6 +7,9 @@ export type AtimePolicy = 'relatime' | 'noatime' | 'strictatime';
 /** Relatime moves an access time that is older than this, in seconds. */
 const RELATIME_AGE = 24 * 3600;
 
+/** Nanoseconds for which overwriting leaves the times as they are. */
+const OVERWRITE_TICK = 1e6;
+
 /** Seconds are kept exactly to here (both ways): 2^53 - 1, far beyond what the kernel hands on. */
 const SECONDS_LIMIT = Number.MAX_SAFE_INTEGER;
 
@@ -39,6 +42,21 @@ export class Times {
     this.refresh();
     this.setMtime(inode, this.now.seconds, this.now.nanoseconds);
     this.setCtime(inode);
+  }
+
+  /**
+   * Contents were overwritten and nothing else of the inode changed: moves mtime and ctime once a millisecond, as the
+   * kernel's own filesystems do once a tick of its clock. False: they stay.
+   */
+  stampOverwrite(inode: Inode): boolean {
+    this.refresh();
+    const { seconds, nanoseconds } = this.now;
+    const since = nanoseconds - inode.mtimeNs;
+    const fresh = seconds === inode.mtimeS && since >= 0 && since < OVERWRITE_TICK;
+    if (fresh && seconds === inode.ctimeS && nanoseconds >= inode.ctimeNs) return false;
+    this.setMtime(inode, seconds, nanoseconds);
+    this.setCtime(inode);
+    return true;
   }
 
   /** Attributes changed: ctime. */
