@@ -7,6 +7,7 @@ import { ProcCallers } from '../control/callers.ts';
 import { Control } from '../control/control.ts';
 import { HEADER } from '../fuse/buffers.ts';
 import type { ConnectionInfo } from '../fuse/init.ts';
+import { OPCODES } from '../fuse/protocol.ts';
 import type { Request } from '../fuse/request.ts';
 import type { Handler, Session } from '../fuse/session.ts';
 import { Leases } from '../lease/leases.ts';
@@ -30,10 +31,12 @@ import { dispatchTable, operate } from './dispatch.ts';
 import { fenceCommand } from './fence-command.ts';
 import { COUNTER, type Handover, LONGEST_PROMISE } from './handover.ts';
 import { LeaseMap } from './lease-map.ts';
+import { Metrics } from './metrics.ts';
 import type { MountOptions } from './options.ts';
 import { Passthrough } from './passthrough.ts';
 import { Processes } from './processes.ts';
 import { effectiveCapabilities, lacking, lackLine } from './rights.ts';
+import { RequestStatistics } from './statistics.ts';
 
 /** Bytes of a memory page, the finest unit of a mapping. */
 const PAGE_SIZE = 4096;
@@ -55,6 +58,7 @@ export class House {
   /** The metadata has failed, and the mount only reads from now on. */
   onFailure: () => void = () => {};
   private readonly processes: Processes;
+  private readonly requests = new RequestStatistics(OPCODES);
   private session: Session | undefined;
 
   /** `handover`: of a supervised mount; `takeOver`: an earlier daemon has served it. */
@@ -133,7 +137,7 @@ export class House {
     this.fs = fs;
     if (options.ctl !== undefined) this.control = this.makeControl(clock);
     fs.control = this.control;
-    this.handlers = dispatchTable(fs, this.control);
+    this.handlers = this.requests.watched(dispatchTable(fs, this.control));
 
     volume.onRecover(() => {
       if (!takeOver) this.forgetHandles();
@@ -156,6 +160,7 @@ export class House {
     const { device, commits, blockSize } = volume;
     const passthrough = new Passthrough(volume.path, () => this.session);
     const standing = { uid: process.getuid?.() ?? 0, capabilities: effectiveCapabilities(), ...options };
+    const metrics = new Metrics(fs, this.requests, () => this.session);
     return new Control({
       leases: this.leases,
       inodes: fs.inodes,
@@ -182,6 +187,7 @@ export class House {
       callers: new ProcCallers(process.getuid?.() ?? 0),
       access: new FileAccess(fs.xattrs),
       clock,
+      statistics: () => metrics.text(),
       options: {
         version: '1',
         policy: options.policy,
@@ -227,6 +233,7 @@ export class House {
     const { handover } = this;
     session.handlerThrew = (error) => commits.abortOperation(error);
     session.beforeReply = (request, length) => {
+      this.requests.replied(request);
       handover?.tally.seal(request.unique);
       if (commits.changing) commits.operationEnd(request.unique, request.uniqueHigh, session.replyBytes(length));
       handover?.promised.kept(request.unique);

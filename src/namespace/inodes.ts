@@ -42,6 +42,8 @@ const DEFAULT_CAPACITY = 65_536;
 export class Inodes {
   readonly times: Times;
   readonly lookups: Lookups;
+  /** How often an inode was asked for, and had to be read from the database. */
+  readonly counts = { asked: 0, read: 0 };
   readonly maxInodes: number;
   /** Frees the blocks of a file that goes away. The assembly sets it to `BlockMap.removeAll`. */
   freeBlocks: (inode: Inode) => void = () => {};
@@ -112,8 +114,10 @@ export class Inodes {
   }
 
   get(ino: number): Inode | undefined {
+    this.counts.asked++;
     const cached = this.cache.get(ino);
     if (cached !== undefined) return cached;
+    this.counts.read++;
     const inode = this.rows.read(ino);
     if (inode === undefined) return undefined;
     if (this.openTable !== undefined) this.restoreOpens(inode);
