@@ -1,12 +1,17 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { awaitTurn, isSupervised } from '../mount/inheritance.ts';
 import { type MountOptions, OPTIONS, OptionError, parseMountOptions, usageOf } from '../mount/options.ts';
 import { readinessFd, startInBackground, tellReadiness } from './background.ts';
 import type { Command } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
+import { layoutfsMounts, lockOwner } from './mounts.ts';
 import { print, printJson } from './output.ts';
 import { failureOf } from './report.ts';
+
+/** ms that a daemon may take to close its volume after its mount is gone. */
+const CLOSING_MS = 10_000;
 
 export const mount: Command = {
   name: 'mount',
@@ -139,8 +144,21 @@ export async function mountDaemon(
   options: MountOptions,
   texts: readonly string[],
 ): Promise<{ pid: number }> {
+  await closed(image);
   const words = texts.flatMap((text) => ['-o', text]);
   const state = await startInBackground(['mount', '-f', ...words, image, dir], options.log ?? `${image}.log`);
   if (!state.ok) throw new CommandError(state.message, state.exit, state.errno);
   return { pid: state.pid };
+}
+
+/**
+ * umount(8) comes back before the daemon has closed the volume, and scripts mount it again at once. So wait for a daemon
+ * that has no mount any more; one that has is told by the mount itself.
+ */
+async function closed(image: string): Promise<void> {
+  const until = Date.now() + CLOSING_MS;
+  while (Date.now() < until && lockOwner(image) !== undefined) {
+    if (layoutfsMounts().some((mount) => mount.source === image)) return;
+    await sleep(20);
+  }
 }

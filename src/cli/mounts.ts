@@ -104,6 +104,16 @@ function linkOf(path: string): string {
  * locks), undefined when nobody holds one. From /proc/locks, because asking for the lock could win it.
  */
 export function lockOwner(image: string): number | undefined {
+  return lockOf(image)?.pid;
+}
+
+/** Whether the volume is held for reading only: its daemon can not write, whatever the kernel's flags of the mount say. */
+export function heldForReading(image: string): boolean {
+  return lockOf(image)?.mode === 'READ';
+}
+
+/** proc_locks(5) */
+function lockOf(image: string): { pid: number; mode: string } | undefined {
   const stat = statSync(image, { throwIfNoEntry: false, bigint: true });
   if (stat === undefined) return undefined;
   const major = ((stat.dev >> 8n) & 0xfffn) | ((stat.dev >> 32n) & ~0xfffn);
@@ -112,7 +122,7 @@ export function lockOwner(image: string): number | undefined {
   const wanted = `${hex(major)}:${hex(minor)}:${stat.ino}`;
   for (const line of readFileSync('/proc/locks', 'utf8').split('\n')) {
     const fields = line.trim().split(/\s+/);
-    if (fields[5] === wanted) return Math.max(0, Number(fields[4]));
+    if (fields[5] === wanted) return { pid: Math.max(0, Number(fields[4])), mode: fields[3] as string };
   }
   return undefined;
 }

@@ -3,40 +3,29 @@ import { MS } from '../system/constants.ts';
 import { errnoName } from '../system/errno.ts';
 import { mount as mountCall } from '../system/libc.ts';
 import { CommandError, EXIT, exitOfErrno } from './exit.ts';
-import { mountAt } from './mounts.ts';
+import { heldForReading, mountAt } from './mounts.ts';
 import { describeErrno } from './report.ts';
 
 /** What the kernel can change of a live FUSE mount; everything else was told to the daemon when it started. */
-const CHANGEABLE = new Set<keyof MountOptions>([
-  'readOnly',
-  'nosuid',
-  'nodev',
-  'noexec',
-  'atime',
-  'sync',
-  'dirsync',
-  'remount',
-]);
+const CHANGEABLE = new Set<keyof MountOptions>(['readOnly', 'nosuid', 'nodev', 'noexec', 'atime', 'sync', 'remount']);
 
 /**
  * `mount -o remount,ro` and the like: the kernel's own flags of the mount at `dir`.
- * @throws CommandError for an option that can not be changed, and for what the kernel refuses.
+ * An option that only the daemon could change is named on stderr and otherwise ignored.
+ * @throws CommandError for a volume that is held read-only, and for what the kernel refuses.
  */
 export function remount(dir: string, options: MountOptions, texts: readonly string[]): void {
   const mount = mountAt(dir);
   const defaults = defaultMountOptions();
+  const shown = new Set([...mount.options.split(','), ...mount.superOptions.split(',')]);
   for (const row of OPTIONS) {
     const given = texts.flatMap(splitOptions).some((word) => word === row.name || word.startsWith(`${row.name}=`));
-    // mount(8) repeats what fstab says; an option at its default asks for no change.
-    if (given && !CHANGEABLE.has(row.field) && options[row.field] !== defaults[row.field]) {
-      throw new CommandError(
-        `${dir}: "${row.name}" can not be changed on a live mount`,
-        EXIT.unsupported,
-        'EOPNOTSUPP',
-      );
+    // mount(8) repeats what fstab and mountinfo say, so that an error here would make `remount,ro` impossible.
+    if (given && !CHANGEABLE.has(row.field) && options[row.field] !== defaults[row.field] && !shown.has(row.name)) {
+      process.stderr.write(`${dir}: "${row.name}" stays as it was when this was mounted\n`);
     }
   }
-  if (!options.readOnly && mount.superOptions.split(',').includes('ro') && !mount.options.split(',').includes('rw')) {
+  if (!options.readOnly && heldForReading(mount.source)) {
     throw new CommandError(
       `${dir}: was mounted read-only; unmount it to mount it read-write`,
       EXIT.unsupported,

@@ -294,6 +294,8 @@ const IGNORED = new Set(
   ),
 );
 const IGNORED_PREFIX = /^(x-|X-|comment=|fsname=|subtype=|uhelper=|helper=)/;
+/** What the kernel shows of a FUSE mount, and mount(8) therefore repeats in a remount. */
+const KERNELS_OWN = /^(fd|rootmode|user_id|group_id|max_read|blksize)=/;
 
 export class OptionError extends Error {
   override name = 'OptionError';
@@ -331,7 +333,7 @@ export function parseMountOptions(texts: string | readonly string[], base = defa
 }
 
 function applyOption(options: MountOptions, word: string): void {
-  if (IGNORED.has(word) || IGNORED_PREFIX.test(word)) return;
+  if (IGNORED.has(word) || IGNORED_PREFIX.test(word) || KERNELS_OWN.test(word)) return;
   const equals = word.indexOf('=');
   const name = equals < 0 ? word : word.slice(0, equals);
   const row = OPTIONS.find((each) => each.name === name);
