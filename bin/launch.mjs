@@ -20,7 +20,9 @@ export async function launch(program) {
     });
     register();
   }
-  const { main } = await import(fromSource ? source.href : new URL('../dist/cli/main.js', import.meta.url).href);
+  const part = (name) =>
+    import(new URL(fromSource ? `../src/cli/${name}.ts` : `../dist/cli/${name}.js`, import.meta.url).href);
+  const [{ main }, { rawArguments }] = await Promise.all([part('main'), part('raw-arguments')]);
   // exitCode and not exit(): what was written to a pipe must get through.
-  process.exitCode = await main(program, process.argv.slice(2));
+  process.exitCode = await main(program, rawArguments());
 }

@@ -12,7 +12,8 @@ export const get: Command = {
   usage: 'PATH [OPTIONS]',
   about:
     'Events of the lease are printed as they come. At a recall the lease is given back and the command ends with 0.\n' +
-    'With --bind named the lease lives on: the command ends at once, and renew and return go by its id.',
+    'With --bind named the lease lives on and the command ends at once: renew goes by its id and secret, return by its id\n' +
+    'and the token that get tells.',
   options: optionsOf('get'),
   positionals: [1, 1],
   examples: [

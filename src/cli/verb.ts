@@ -6,6 +6,7 @@ import { VERBS, type Verb, type VerbName } from '../control/grammar/verbs.ts';
 import type { Arguments, Command, OptionSpec } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
 import { layoutfsMounts, type Mount, mountAt, mountOf } from './mounts.ts';
+import { bytesOfArgument } from './raw-arguments.ts';
 import { printReply } from './reply.ts';
 import { openSession } from './session.ts';
 
@@ -90,7 +91,8 @@ export function requestOf(name: VerbName, args: Arguments): { mount: Mount; fiel
         throw usageError('the two files are on different mounts');
       mount = found.mount;
       // `ls` of the mount point itself means all of it.
-      if (!(name === 'ls' && found.inside === '/')) fields[place === 'TO' ? 'to' : 'path'] = Buffer.from(found.inside);
+      if (!(name === 'ls' && found.inside === '/'))
+        fields[place === 'TO' ? 'to' : 'path'] = bytesOfArgument(found.inside);
     } else if (place === 'DIR') mount = mountAt(text);
     else if (place === 'ID') fields.id = readOption('id', VERBS.return.request.id, text);
     else fields.operation = text;
