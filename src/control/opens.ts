@@ -41,8 +41,6 @@ export class Opens {
   private readonly perform: Perform;
   private readonly sessionsOf = new Map<number, number>();
   private readonly numbers: Float64Array;
-  /** Of the device, for all device windows: 0 not asked for yet. */
-  private backing = 0;
 
   constructor(ports: ControlPorts, windows: Windows, directs: Directs, perform: Perform) {
     this.ports = ports;
@@ -231,9 +229,9 @@ export class Opens {
     if (isWrite(flags) && lease.mode !== 'rw') return request.error(E.ACCES);
     if ((flags & O.TRUNC) !== 0) return request.error(E.INVAL);
     const onRelease = (): void => leases.windowClosed(id, 'device');
-    if (this.backing <= 0 && passthrough.available() === true) this.backing = passthrough.open();
+    const backing = passthrough.available() === true ? passthrough.open() : 0;
     leases.windowOpened(id, 'device');
-    const served = this.backing <= 0;
+    const served = backing <= 0;
     const writable = lease.mode === 'rw';
     const handle = this.add(
       served
@@ -242,7 +240,7 @@ export class Opens {
     );
     this.ports.journal?.put(handle, { kind: 'device', lease: id, served, writable });
     if (served) this.reply(request, handle, this.windowFlags());
-    else this.reply(request, handle, FOPEN.PASSTHROUGH | FOPEN.NOFLUSH, this.backing);
+    else this.reply(request, handle, FOPEN.PASSTHROUGH | FOPEN.NOFLUSH, backing);
   }
 
   /** `.layout/direct/<path>`: the open takes a direct lease that lives as long as the open file and its mappings. */

@@ -146,6 +146,15 @@ export interface Guard {
   ): boolean;
 }
 
+/** Keeps everybody from changing files, for a copy of the volume. */
+export interface Freezer {
+  readonly isFrozen: boolean;
+  /** For at most `ms`: 0 or errno. */
+  freeze(ms: number): number;
+  /** False when it was not frozen. */
+  thaw(): boolean;
+}
+
 /** Something that waits. `cancel` ends it with an errno; its `done` is then called with that. */
 export interface Pending {
   cancel(errno: number): void;
@@ -182,6 +191,7 @@ export interface ControlPorts {
   notifier: Notifications;
   passthrough: Passthrough;
   guard: Guard;
+  freezer?: Freezer;
   callers: Callers;
   access: Access;
   clock: Clock;
@@ -196,7 +206,7 @@ export interface ControlPorts {
   /** Prometheus text of the other layers, appended to `.layout/stats`. */
   statistics?: () => string;
   /** Faults that the lease engine does not know: device errors, clock steps. 0 or errno. */
-  inject?: (fault: string, values: RequestOf<'inject'>) => number;
+  inject?: (values: RequestOf<'inject'>) => number;
   /** Does a request on an inode of the volume: what is asked under `.layout/direct`. */
   operate: (request: Request) => void;
   options: ControlOptions;

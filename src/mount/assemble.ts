@@ -23,12 +23,14 @@ import type { Filesystem, OperationOptions } from '../operations/filesystem.ts';
 import { Guard } from '../operations/guard.ts';
 import { Handles } from '../operations/handle.ts';
 import type { Clock } from '../system/clock.ts';
-import { errnoName } from '../system/errno.ts';
+import { E, errnoName } from '../system/errno.ts';
 import { mappedFile } from '../system/process.ts';
 import type { Volume } from '../volume/volume.ts';
 import { controlJournal } from './control-journal.ts';
 import { dispatchTable, operate } from './dispatch.ts';
+import { Faults } from './faults.ts';
 import { fenceCommand } from './fence-command.ts';
+import { Freezer } from './freezer.ts';
 import { COUNTER, type Handover, LONGEST_PROMISE } from './handover.ts';
 import { LeaseMap } from './lease-map.ts';
 import { Metrics } from './metrics.ts';
@@ -57,12 +59,16 @@ export class House {
   private readonly handover: Handover | undefined;
   /** The metadata has failed, and the mount only reads from now on. */
   onFailure: () => void = () => {};
+  private readonly freezer: Freezer;
   private readonly processes: Processes;
   private readonly requests = new RequestStatistics(OPCODES);
+  private readonly faults: Faults | undefined;
   private session: Session | undefined;
 
   /** `handover`: of a supervised mount; `takeOver`: an earlier daemon has served it. */
-  constructor(volume: Volume, options: MountOptions, clock: Clock, log: Log, handover?: Handover, takeOver = false) {
+  constructor(volume: Volume, options: MountOptions, time: Clock, log: Log, handover?: Handover, takeOver = false) {
+    this.faults = options.inject ? new Faults(volume, time) : undefined;
+    const clock = this.faults?.clock ?? time;
     this.volume = volume;
     this.options = options;
     this.handover = handover;
@@ -135,9 +141,19 @@ export class House {
       promise: handover && ((request, length) => this.promise(request, length)),
     };
     this.fs = fs;
+    this.freezer = new Freezer({
+      clock,
+      quiesce: () => {
+        inodes.settle();
+        return volume.quiesce();
+      },
+      redispatch: (request) => this.session?.redispatch(request),
+      log: (message) => log('notice', message),
+    });
     if (options.ctl !== undefined) this.control = this.makeControl(clock);
     fs.control = this.control;
     this.handlers = this.requests.watched(dispatchTable(fs, this.control));
+    this.freezer.attach(this.handlers);
 
     volume.onRecover(() => {
       if (!takeOver) this.forgetHandles();
@@ -158,7 +174,8 @@ export class House {
   private makeControl(clock: Clock): Control {
     const { volume, options, fs } = this;
     const { device, commits, blockSize } = volume;
-    const passthrough = new Passthrough(volume.path, () => this.session);
+    const real = new Passthrough(volume.path, () => this.session);
+    const passthrough = this.faults?.passthrough(real) ?? real;
     const standing = { uid: process.getuid?.() ?? 0, capabilities: effectiveCapabilities(), ...options };
     const metrics = new Metrics(fs, this.requests, () => this.session);
     return new Control({
@@ -183,11 +200,17 @@ export class House {
       },
       passthrough,
       guard: fs.guard,
+      freezer: this.freezer,
       operate: (request) => operate(fs, request),
+      journal: this.handover && !volume.readOnly ? controlJournal(volume.database) : undefined,
+      numbers: this.handover?.counters.subarray(COUNTER.CONTROL),
+      deviceNodes: this.handover?.deviceNodes,
+      promise: fs.promise,
       callers: new ProcCallers(process.getuid?.() ?? 0),
       access: new FileAccess(fs.xattrs),
       clock,
       statistics: () => metrics.text(),
+      inject: (values) => this.faults?.arm(values) ?? E.OPNOTSUPP,
       options: {
         version: '1',
         policy: options.policy,

@@ -91,12 +91,24 @@ export const OTHER_VERBS = {
     list: { name: 'leases', item: leaseItem },
     example: 'ls path=/db/data.ibd',
   }),
+  freeze: verb({
+    summary: 'keep everybody from changing files until thaw, all being on the disk (administrator)',
+    request: { timeout: f.duration('thaw by itself after this; 60 s if not given, 1 h at most') },
+    reply: { timeout_ms: f.required(f.milliseconds('until it thaws by itself')) },
+    example: 'freeze timeout=30s',
+  }),
+  thaw: verb({
+    summary: 'end a freeze (administrator)',
+    request: {},
+    reply: {},
+    example: 'thaw',
+  }),
   inject: verb({
     summary: 'test mounts only: a fault on purpose',
     request: {
       fault: f.required(
         f.choice(
-          ['lose-event', 'delay-ack', 'fail-fence', 'device-error', 'device-lost', 'clock-step'],
+          ['lose-event', 'delay-ack', 'fail-fence', 'device-error', 'device-lost', 'clock-step', 'no-passthrough'],
           'what goes wrong',
         ),
       ),

@@ -172,8 +172,8 @@ export function inject(context: VerbContext, values: RequestOf<'inject'>, done: 
   else if (fault === 'lose-event' || fault === 'delay-ack' || fault === 'fail-fence')
     ports.leases.inject({ fault, lease, count, delayMs });
   else {
-    const errno = ports.inject?.(fault, values) ?? E.OPNOTSUPP;
-    if (errno !== 0) return done(failed(errno, 'this build cannot do that to itself')) as undefined;
+    const errno = ports.inject?.(values) ?? E.OPNOTSUPP;
+    if (errno !== 0) return done(failed(errno, 'say by= how far the clock goes')) as undefined;
   }
   done({ reply: { fault } });
 }
