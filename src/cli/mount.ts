@@ -37,7 +37,7 @@ export const mount: Command = {
   },
   async run({ options, positionals, json }) {
     const texts = (options.options as string[] | undefined) ?? [];
-    const [image, dir] = checkPlaces(positionals[0] as string, positionals[1] as string);
+    const [image, dir] = placesOf(positionals[0] as string, positionals[1] as string);
     const parsed = parseOrExplain(texts);
     if (options.foreground === true) return serveHere(image, dir, parsed, texts);
     return mountInBackground(image, dir, parsed, texts, json);
@@ -52,6 +52,11 @@ export function parseOrExplain(texts: readonly string[]): MountOptions {
     if (error instanceof OptionError) throw usageError(error.message);
     throw error;
   }
+}
+
+/** A daemon that takes a mount over must not look at it: nobody would answer but itself. Its supervisor has looked. */
+function placesOf(image: string, dir: string): [string, string] {
+  return isSupervised() ? [image, dir] : checkPlaces(image, dir);
 }
 
 /** Absolute paths of image and mount point, after the checks that deserve a plain answer. */
