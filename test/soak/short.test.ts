@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { PROGRAMS } from '../../tools/soak/program-list.ts';
 import { runFsx } from '../../tools/soak/run-fsx.ts';
+import { runProgram } from '../../tools/soak/run-program.ts';
 import { compile } from '../../tools/soak/tools.ts';
 import { describeMounted, mountVolume, seed } from '../harness/index.ts';
 
@@ -26,3 +28,12 @@ describeMounted('soak, in short', ['cc'], () => {
     expect(fsck.code).toBe(0);
   });
 });
+
+/** Those of `npm run soak:programs` that take seconds. */
+for (const program of PROGRAMS.filter(({ seconds }) => seconds <= 60)) {
+  describeMounted(program.name, program.needs, () => {
+    test('does its work, and the volume is clean', { timeout: 90_000 }, async () => {
+      expect(await runProgram(program)).toBe('');
+    });
+  });
+}
