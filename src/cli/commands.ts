@@ -37,6 +37,15 @@ export const COMMANDS: readonly Lazy[] = [
   ...verb('insert', 'put a hole into a file'),
   ...verb('relocate', "move a file's blocks"),
   ...verb('drain', 'empty a range of the device'),
+  ...verb('freeze', 'keep the files still for a copy of the volume'),
+  ...verb('thaw', 'end a freeze'),
+  { name: 'scrub', summary: 'check a volume that is in use', load: async () => (await import('./scrub.ts')).scrub },
+  { name: 'backup', summary: 'copy the metadata', load: async () => (await import('./backup.ts')).backup },
+  {
+    name: 'restore',
+    summary: 'put a copy of the metadata back',
+    load: async () => (await import('./backup.ts')).restore,
+  },
   { name: 'events', summary: 'follow what happens to leases', load: async () => (await import('./events.ts')).events },
   { name: 'ctl', summary: 'send request lines as they are', load: async () => (await import('./ctl.ts')).ctl },
 ];
@@ -53,7 +62,9 @@ function verb(
     | 'collapse'
     | 'insert'
     | 'relocate'
-    | 'drain',
+    | 'drain'
+    | 'freeze'
+    | 'thaw',
   summary: string,
 ): Lazy[] {
   return [{ name, summary, load: async () => (await import('./verb.ts')).verbCommand(name) }];

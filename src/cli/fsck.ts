@@ -49,7 +49,7 @@ export const fsck: Command = {
   },
 };
 
-function showProgress({ check, step, steps }: Progress): void {
+export function showProgress({ check, step, steps }: Progress): void {
   process.stderr.write(`\r\x1b[K[${step}/${steps}] ${check}`);
 }
 

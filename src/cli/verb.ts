@@ -151,6 +151,8 @@ const EXAMPLES: Partial<Record<VerbName, readonly string[]>> = {
   insert: ['/mnt/a --range 0-1m'],
   relocate: ['/mnt/a --contiguous'],
   drain: ['/mnt --range 1g-2g'],
+  freeze: ['/mnt --timeout 30s'],
+  thaw: ['/mnt'],
   revoke: ['7 --reason "disk replacement"'],
   expire: ['7 --force'],
   renew: ['7 --secret "$SECRET"'],

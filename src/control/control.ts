@@ -13,7 +13,7 @@ import { ioctl } from './ioctl.ts';
 import { KernelNodes } from './kernelNodes.ts';
 import { deviceWindowIno, fixedId, nodeOf } from './nodes.ts';
 import { Opens } from './opens.ts';
-import type { Action, Asker, Outcome } from './outcome.ts';
+import { type Action, type Asker, failed, type Outcome } from './outcome.ts';
 import type { ControlPorts, Inode, Pending, Request } from './ports.ts';
 import { Tree } from './tree.ts';
 import { ACTIONS } from './verbs/index.ts';
@@ -23,6 +23,10 @@ import { Windows } from './windows.ts';
 /** Position of fields in fuse_poll_in. */
 const POLL_IN = { FH: 0, KH: 8, FLAGS: 16 };
 const POLL_SCHEDULE = 1;
+/** Verbs that change no file. */
+const WHILE_FROZEN: ReadonlySet<string> = new Set(
+  'thaw freeze ls why policy map quarantine return ack delay renew inject'.split(' '),
+);
 /** fuse_setattr_in.valid: bits that change the size. */
 const SETATTR_SIZE = 8;
 
@@ -183,6 +187,10 @@ export class Control {
   }
 
   private perform(asker: Asker, request: Parsed, done: (outcome: Outcome) => void): Pending | undefined {
+    if (this.ports.freezer?.isFrozen && !WHILE_FROZEN.has(request.verb)) {
+      done(failed(E.BUSY, 'the filesystem is frozen: thaw it first'));
+      return undefined;
+    }
     const context = { ports: this.ports, windows: this.windows, asker };
     const action = ACTIONS[request.verb] as unknown as Action<never, unknown>;
     const pending = action(context, request.values, done as never);

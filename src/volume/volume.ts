@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { type Clock, systemClock } from '../system/clock.ts';
+import { E } from '../system/errno.ts';
 import { close } from '../system/libc.ts';
 import { WorkerCheckpointer } from './checkpoint-worker.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -161,6 +162,26 @@ export class Volume {
   ready(): number {
     for (const step of this.steps.splice(0)) step();
     return this.readOnly ? 0 : this.commits.commitNow();
+  }
+
+  /**
+   * Everything is on the device and in the database file, the WAL is empty: until the next change the two files are the
+   * volume. 0 or positive errno; EBUSY while somebody reads an older state of the metadata.
+   */
+  quiesce(): number {
+    if (this.readOnly || !this.wal) return 0;
+    const errno = this.commits.commitNow();
+    if (errno !== 0) return errno;
+    try {
+      const [{ busy }] = this.database.connection.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+      if (busy !== 0) return E.BUSY;
+      this.mark('reset');
+      const r = this.wal.preallocate();
+      return r < 0 ? -r : 0;
+    } catch (error) {
+      this.database.failure(error);
+      return E.IO;
+    }
   }
 
   /** A consistent copy of the metadata as of now, to a new file, while the volume is in use. Rejects on failure. */

@@ -3,6 +3,7 @@ import type { Action } from '../outcome.ts';
 import { break_, inject, ls, policy, quarantine, why } from './ask.ts';
 import { alloc, commit, map } from './extents.ts';
 import { clone, collapse, drain, insert, relocate, seal, unseal } from './files.ts';
+import { freeze, thaw } from './freeze.ts';
 import { ack, bind, delay, downgrade, expire, get, reclaim, renew, return_, revoke, upgrade } from './lease.ts';
 import { prepare } from './prepare.ts';
 
@@ -36,4 +37,6 @@ export const ACTIONS: { [V in VerbName]: Action<V, RequestOf<V>> } = {
   why,
   ls,
   inject,
+  freeze,
+  thaw,
 };
