@@ -209,25 +209,25 @@ export class Inodes {
   /** As `opened`, of a handle that the kernel gets with the reply under way. */
   handleOpened(inode: Inode): void {
     this.opened(inode);
+    inode.handles++;
+    inode.handlesGiven++;
     if (this.openTable === undefined) return;
     this.openTable.add(inode.ino);
     this.shared?.tally.opened(inode.ino);
   }
 
-    inode.handles++;
-    inode.handlesGiven++;
   /** As `closed`, by the RELEASE `unique` of the kernel. */
   handleClosed(inode: Inode, unique: number): void {
     if (this.openTable !== undefined) {
       this.shared?.tally.closing(unique, inode.ino);
       this.openTable.subtract(inode.ino, 1);
     }
+    if (inode.handles > 0) inode.handles--;
     this.closed(inode);
   }
 
   /** Corrects what a daemon that died had counted for a reply that did not get out. */
   countLookup(ino: number, by: number): void {
-    if (inode.handles > 0) inode.handles--;
     if (by > 0) this.lookups.add(ino, by);
     else this.lookups.subtract(ino, -by);
   }
@@ -244,12 +244,12 @@ export class Inodes {
   /** Handles that an earlier daemon gave out go on. */
   private restoreOpens(inode: Inode): void {
     inode.opens = this.openTable?.count(inode.ino) ?? 0;
+    inode.handles = inode.opens;
     // Whether a name may be given to it the kernel knows by itself (I_LINKABLE).
     if (inode.nlink === 0) inode.linkable = true;
   }
 
   /** A file lost a name (a directory its only one); the caller has stamped the times. Without names it is an orphan. */
-    inode.handles = inode.opens;
   dropLink(inode: Inode): void {
     inode.nlink = inode.isDirectory ? 0 : inode.nlink - 1;
     this.touch(inode);
