@@ -153,8 +153,16 @@ class Supervisor {
     this.served = true;
     this.began = performance.now();
     this.later(first ? SPARE_MS : 0, () => {
-      if (this.current === daemon && !daemon.ended && !this.spare) this.spare = this.start(-1);
+      if (this.current === daemon && !daemon.ended && !this.spare) this.standBy();
     });
+  }
+
+  private standBy(): void {
+    const spare = this.start(-1);
+    this.spare = spare;
+    spare.onLoaded = () => {
+      if (this.spare === spare) this.request.log(`process ${spare.process.pid} stands by`);
+    };
   }
 
   private exited(daemon: Daemon, code: number | null, signal: NodeJS.Signals | null): void {

@@ -18,6 +18,11 @@ export interface VolumeOptions {
   mkfs?: readonly string[];
   /** As mount -o. */
   options?: string;
+  /**
+   * With a supervisor, which has a new daemon take over when the daemon dies. Default: without, because most tests want
+   * neither that nor the time it takes to start two processes.
+   */
+  supervised?: boolean;
   /** User that owns the image and runs the daemon; default: the one of the tests. */
   uid?: number;
   /** ms after which the mount is aborted, whatever the test is doing; default 120,000. */
@@ -31,9 +36,11 @@ export interface MountedVolume extends AsyncDisposable {
   readonly root: string;
   readonly image: string;
   readonly daemonPid: number;
+  /** Of a supervised volume, -1 otherwise. */
+  readonly supervisorPid: number;
   /** Number of the FUSE connection. */
   readonly connection: number;
-  /** What the daemon has written to stderr so far. */
+  /** What the daemon, and its supervisor, have written to stderr since the last mount. */
   messages(): string;
   /** A clean unmount. Rejects when the daemon does not end with code 0 in time. */
   unmount(): Promise<void>;
@@ -87,6 +94,8 @@ class TestVolume implements MountedVolume {
   private mountOptions: string;
   private daemon: ChildProcess | undefined;
   private daemonId: ProcessId | undefined;
+  private readonly supervised: boolean;
+  private firstPid = -1;
   private said = '';
   private readonly children = new Set<ChildProcess>();
 
@@ -95,6 +104,7 @@ class TestVolume implements MountedVolume {
     this.dir = join(root, 'mnt');
     this.image = join(root, 'vol.img');
     this.mountOptions = options.options ?? '';
+    this.supervised = options.supervised ?? false;
     this.name = `${process.pid}-${count++}`;
     mkdirSync(this.dir);
     const { uid } = options;
@@ -106,7 +116,12 @@ class TestVolume implements MountedVolume {
   }
 
   get daemonPid(): number {
-    return this.daemonId?.pid ?? -1;
+    const takeOvers = [...this.said.matchAll(/process (\d+) has taken the mount over/g)];
+    return takeOvers.length > 0 ? Number(takeOvers.at(-1)?.[1]) : this.firstPid;
+  }
+
+  get supervisorPid(): number {
+    return this.supervised ? (this.daemonId?.pid ?? -1) : -1;
   }
 
   messages(): string {
@@ -115,7 +130,11 @@ class TestVolume implements MountedVolume {
 
   async remount(options = this.mountOptions): Promise<void> {
     this.mountOptions = options;
-    const args = [layoutfs, 'mount', '-f', ...(options === '' ? [] : ['-o', options]), this.image, this.dir];
+    this.firstPid = -1;
+    this.said = '';
+    const supervision = this.supervised ? 'supervise' : 'nosupervise';
+    const words = options === '' ? supervision : `${options},${supervision}`;
+    const args = [layoutfs, 'mount', '-f', '-o', words, this.image, this.dir];
     const daemon = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       env: { ...process.env, LAYOUTFS_READY_FD: '3' },
@@ -134,7 +153,9 @@ class TestVolume implements MountedVolume {
       const pipe = daemon.stdio[3] as Readable;
       pipe.on('data', (part: Buffer) => {
         text += part;
-        if (text.includes('\n')) resolve();
+        if (!text.includes('\n')) return;
+        this.firstPid = (JSON.parse(text) as { pid?: number }).pid ?? -1;
+        resolve();
       });
       pipe.on('end', () => reject(new Error(`the daemon ended before the mount was ready: ${stderr}`)));
       daemon.on('error', reject);
@@ -165,7 +186,9 @@ class TestVolume implements MountedVolume {
 
   async kill(): Promise<void> {
     const end = ended(this.daemon!, 10_000);
+    const serving = this.supervised ? identify(this.daemonPid) : undefined;
     if (this.daemonId !== undefined) signal(this.daemonId, 'SIGKILL');
+    if (serving !== undefined) signal(serving, 'SIGKILL');
     await end;
     abortConnection(this.dir);
     lazyUnmount(this.dir);
