@@ -125,8 +125,10 @@ function leaseOf({ ports, asker }: VerbContext, inode: Inode | undefined, argume
   const id = argument.get('id');
   if (id !== 0 || !inode || asker.handle === 0) return id;
   const { tgid } = asker.caller;
-  const own = ports.leases.list({ ino: inode.ino }).filter((l) => isLive(l.state) && l.holder.tgid === tgid);
-  return (own.find((lease) => lease.bind === 'file') ?? own[0])?.id ?? 0;
+  const live = ports.leases.list({ ino: inode.ino }).filter((lease) => isLive(lease.state));
+  const own = live.filter((lease) => lease.holder.tgid === tgid);
+  const found = live.find((lease) => lease.fh === asker.handle) ?? own.find((lease) => lease.bind === 'file') ?? own[0];
+  return found?.id ?? 0;
 }
 
 function idAndSeq(

@@ -21,6 +21,8 @@ export interface Holder {
   gid: number;
   /** root, CAP_LEASE, or the daemon's own uid. */
   privileged: boolean;
+  /** The open data file by which he asks: who has it, by dup, fork or SCM_RIGHTS, holds the lease bound to it. */
+  fh?: number;
 }
 
 /** Who does an operation: from the header of the FUSE request. pid 0 is page-cache writeback and is nobody's own. */
@@ -182,6 +184,8 @@ export interface LeaseView {
   seq: number;
   parent: number;
   bind: Bind;
+  /** Of bind=file: the open file. */
+  fh?: number;
   name?: string;
   holder: Holder;
   epoch: number;

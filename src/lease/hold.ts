@@ -19,6 +19,7 @@ export function isHolder(lease: Lease, ref: LeaseRef, by: Holder): boolean {
   const { holder } = lease;
   if (by.session !== 0 && by.session === holder.session) return true;
   if (by.tgid === holder.tgid && by.start === holder.start && by.tgid !== 0) return true;
+  if (by.fh && lease.terms.bind === 'file' && by.fh === lease.terms.fh) return true;
   return ref.token !== undefined && sameSecret(Buffer.from(lease.tokenHash, 'hex'), ref.token);
 }
 

@@ -27,6 +27,7 @@ export function view(core: Core, lease: Lease): LeaseView {
     seq: lease.seq,
     parent: lease.parent?.id ?? 0,
     bind: terms.bind,
+    fh: terms.fh || undefined,
     name: terms.name,
     holder: { ...lease.holder },
     epoch: lease.epoch,

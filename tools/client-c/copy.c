@@ -3,6 +3,8 @@
  *
  *     copy SOURCE MOUNT PATH
  *
+ * LAYOUTFS_CONTROL in the environment names the control directory, where the mount option ctl= does.
+ *
  * The destination is made and prepared (allocated, zeroed, durable), leased with kind=direct and mapped; no byte goes
  * through write(2). Recalled, it commits what it has, gives the lease back at once, and asks for it again.
  */
@@ -64,7 +66,7 @@ int main(int argc, char **argv) {
   if (asprintf(&name, "%s/%s", argv[2], argv[3]) < 0) die("memory");
   made = open(name, O_WRONLY | O_CREAT | O_TRUNC, status.st_mode & 0777);
   if (made < 0 || close(made)) die(name);
-  session = layoutfs_open(argv[2]);
+  session = layoutfs_open(argv[2], getenv("LAYOUTFS_CONTROL"));
   if (!session) die(argv[2]);
   if (size == 0) return 0;
   if (asprintf(&line, "prepare path=\"%s\" range=0-%llu extend", argv[3], (unsigned long long)size) < 0) die("memory");

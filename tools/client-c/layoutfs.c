@@ -27,7 +27,7 @@ struct layoutfs_session {
   int fd;
   int stop; /* eventfd that ends the watching thread */
   pid_t owner;
-  char *dir; /* MOUNT/.layout */
+  char *dir; /* MOUNT/CONTROL */
   pthread_mutex_t lock;
   pthread_cond_t arrived;
   unsigned long next_tag;
@@ -57,7 +57,7 @@ static int usable(struct layoutfs_session *s) {
   return getpid() == s->owner ? 0 : fail(EPERM, "the session belongs to the parent process");
 }
 
-struct layoutfs_session *layoutfs_open(const char *mount) {
+struct layoutfs_session *layoutfs_open(const char *mount, const char *control) {
   struct layoutfs_session *s = calloc(1, sizeof *s);
   char *path = NULL;
   why[0] = 0;
@@ -68,7 +68,7 @@ struct layoutfs_session *layoutfs_open(const char *mount) {
   s->last_event = &s->events;
   pthread_mutex_init(&s->lock, NULL);
   pthread_cond_init(&s->arrived, NULL);
-  if (asprintf(&s->dir, "%s/.layout", mount) < 0) s->dir = NULL;
+  if (asprintf(&s->dir, "%s/%s", mount, control ? control : ".layout") < 0) s->dir = NULL;
   if (s->dir && asprintf(&path, "%s/ctl", s->dir) >= 0) s->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   free(path);
   if (s->fd >= 0) s->stop = eventfd(0, EFD_CLOEXEC);

@@ -176,8 +176,8 @@ struct layoutfs_event {
   char text[1024];     /* the whole line */
 };
 
-/* `mount`: the mount point. NULL with errno. */
-struct layoutfs_session *layoutfs_open(const char *mount);
+/* `mount`: the mount point; `control`: the mount option ctl=, NULL for ".layout". NULL with errno. */
+struct layoutfs_session *layoutfs_open(const char *mount, const char *control);
 /* All leases of the session end. */
 void layoutfs_close(struct layoutfs_session *session);
 /* Readable when an event waits (poll, epoll): then call layoutfs_event with a timeout of 0. */

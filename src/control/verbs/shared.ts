@@ -36,7 +36,7 @@ export function isFailure(value: object): value is { failure: Failure } {
 /** The asker as the lease engine knows holders. */
 export function holderOf({ asker }: VerbContext): Holder {
   const { pid, tgid, start, command, uid, gid, privileged } = asker.caller;
-  return { session: asker.session, pid, tgid, start, command, uid, gid, privileged };
+  return { session: asker.session, pid, tgid, start, command, uid, gid, privileged, fh: asker.handle };
 }
 
 export function actorOf({ asker }: VerbContext): Actor {

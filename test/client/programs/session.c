@@ -31,14 +31,14 @@ static void *asks(void *argument) {
 }
 
 int main(int argc, char **argv) {
-  struct layoutfs_session *session = layoutfs_open(argv[1]);
+  struct layoutfs_session *session = layoutfs_open(argv[1], argc > 2 ? argv[2] : NULL);
   struct layoutfs_lease lease;
   pthread_t threads[4];
   void *address, *failures;
   size_t length;
   int status;
   pid_t child;
-  if (argc != 2 || !session) return 1;
+  if (argc < 2 || !session) return 1;
   if (layoutfs_get(session, "/nothing here", NULL, &lease))
     printf("missing %s %d\n", strerrorname_np(errno), *layoutfs_why() != 0);
   if (layoutfs_get(session, "/file", "kind=direct", &lease)) return 2;
