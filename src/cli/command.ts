@@ -60,7 +60,7 @@ export function isGroup(command: Command | Group): command is Group {
 }
 
 /** These every command has. */
-const COMMON: Record<string, OptionSpec> = {
+export const COMMON: Record<string, OptionSpec> = {
   json: { type: 'boolean', help: 'answer in JSON' },
   help: { type: 'boolean', short: 'h', help: 'show this help' },
 };

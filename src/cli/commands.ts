@@ -47,6 +47,11 @@ export const COMMANDS: readonly Lazy[] = [
     load: async () => (await import('./backup.ts')).restore,
   },
   { name: 'events', summary: 'follow what happens to leases', load: async () => (await import('./events.ts')).events },
+  {
+    name: 'completion',
+    summary: 'complete command lines in bash, zsh or fish',
+    load: async () => (await import('./completion.ts')).completion,
+  },
   { name: 'ctl', summary: 'send request lines as they are', load: async () => (await import('./ctl.ts')).ctl },
 ];
 
