@@ -24,6 +24,7 @@ interface Outcome {
 export function startFence(core: Core, lease: Lease, detail: Detail): void {
   if (!lease.fence) {
     takeReach(core, lease);
+    lease.lapsed = true;
     lease.fence = {
       method: methodOf(core, lease),
       attempts: 0,

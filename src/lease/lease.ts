@@ -90,6 +90,8 @@ export class Lease {
   forgotten: { offset: number; end: number; until: number } | undefined;
   /** Somebody waits for an orphan: fence it as soon as it is known not to be gone. */
   wanted = false;
+  /** Its break time is over: changes may have gone on without it, also before a crash, and it is never granted again. */
+  lapsed = false;
   /** Until when an orphan with a name may be reclaimed before it is fenced. */
   graceUntil = 0;
   renewTimer: unknown;
@@ -161,6 +163,7 @@ interface StoredOptions {
   privileged: boolean;
   token: string;
   proof?: Strength;
+  lapsed?: true;
   reach: [number, number][];
 }
 
@@ -211,6 +214,7 @@ export function rowOf(lease: Lease): LeaseRow {
     privileged: holder.privileged,
     token: lease.tokenHash,
     proof: lease.proof,
+    lapsed: lease.lapsed || undefined,
     reach: lease.reach.map((run) => [run.start, run.length]),
   };
   return {
@@ -277,6 +281,7 @@ export function leaseOf(row: LeaseRow): Lease {
   lease.endedS = row.ended_s ?? undefined;
   lease.raw = row.raw !== 0;
   lease.proof = options.proof;
+  lease.lapsed = options.lapsed ?? false;
   lease.reach = options.reach.map(([start, length]) => ({ start, length }));
   return lease;
 }

@@ -34,7 +34,7 @@ export function reclaim(core: Core, name: string, secret: string, by: Holder): G
   const lease = core.byName.get(name);
   if (!lease) return core.refuse(notFound('no lease of that name'));
   if (!sameSecret(lease.secretHash, secret)) return core.refuse(noAccess('wrong secret'));
-  if (lease.state === 'REVOKED' || lease.state === 'FENCING' || lease.state === 'FENCE_FAILED') {
+  if (lease.state === 'REVOKED' || lease.lapsed) {
     return core.refuse(refusalBy(core, lease, E.STALE, 'over', 'the lease was taken away: get a new one'));
   }
   core.rehome(lease, by.session);

@@ -61,7 +61,7 @@ export function recover(
 }
 
 function orphan(core: Core, lease: Lease, count: { orphaned: number; named: number }): void {
-  const named = lease.terms.bind === 'named';
+  const named = lease.terms.bind === 'named' && !lease.lapsed;
   if (named) {
     lease.graceUntil = core.now() + core.options.graceMs;
     count.named++;

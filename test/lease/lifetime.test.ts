@@ -182,6 +182,23 @@ describe('crash, remount, unmount (leases.md section 4, "any")', () => {
     w.checkSpace();
   });
 
+  test('a named lease whose break time was over before the crash is not to be had again', () => {
+    const w = new World({ patienceMs: Number.POSITIVE_INFINITY });
+    w.create(5, 8);
+    const lease = w.take(1, 5, { kind: 'direct', bind: 'named', name: 'db', secret: 's', onExpire: 'none' });
+    w.expose(lease.id, 1);
+    const told = w.shrink(2, 5, 4);
+    w.clock.advance(45_000);
+    expect(told.errno, 'went on without it').toBe(0);
+    w.crash();
+    expect(w.leases.reclaim('db', 's', w.holder(3))).toMatchObject({ errno: E.STALE });
+    expect(w.leases.quarantineList()).toHaveLength(4);
+    w.die(1);
+    w.clock.advance(600_000);
+    expect(w.leases.quarantineList()).toEqual([]);
+    w.checkSpace();
+  });
+
   test('a name that nobody reclaims: over with the grace period, by proof', () => {
     const w = new World({ patienceMs: Number.POSITIVE_INFINITY });
     w.create(5, 8);
