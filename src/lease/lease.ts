@@ -38,6 +38,8 @@ export interface Recall {
   breaker: Breaker;
   since: number;
   deadline: number;
+  /** The deadline in seconds since 1970, for a daemon that takes over. */
+  deadlineS?: number;
   delays: number;
   timer: unknown;
 }
@@ -165,6 +167,8 @@ interface StoredOptions {
   proof?: Strength;
   lapsed?: true;
   reach: [number, number][];
+  /** Of a lease in state RECALLED; `end` null is any end. */
+  recall?: Omit<Recall, 'since' | 'deadline' | 'timer' | 'end'> & { end: number | null };
 }
 
 /** An unbroken list of device runs of this many at most is written with a lease; nearer runs are joined to get there. */
@@ -216,6 +220,7 @@ export function rowOf(lease: Lease): LeaseRow {
     proof: lease.proof,
     lapsed: lease.lapsed || undefined,
     reach: lease.reach.map((run) => [run.start, run.length]),
+    recall: lease.state === 'RECALLED' && lease.recall ? storedRecall(lease.recall) : undefined,
   };
   return {
     id: lease.id,
@@ -241,6 +246,17 @@ export function rowOf(lease: Lease): LeaseRow {
     ended_s: lease.endedS ?? null,
     raw: lease.raw ? 1 : 0,
   };
+}
+
+function storedRecall({ seq, offset, end, target, reason, breaker, deadlineS, delays }: Recall): StoredOptions['recall'] {
+  return { seq, offset, end: Number.isFinite(end) ? end : null, target, reason, breaker, deadlineS, delays };
+}
+
+/** The recall that was in progress when the row was written. Its deadline is left to the caller, who has a clock. */
+function recallOf(stored: StoredOptions['recall']): Recall | undefined {
+  if (!stored) return undefined;
+  const end = stored.end ?? Number.POSITIVE_INFINITY;
+  return { ...stored, end, target: stored.target, since: 0, deadline: 0, timer: undefined };
 }
 
 /** `parent` is left to the caller, who has all rows. */
@@ -282,6 +298,7 @@ export function leaseOf(row: LeaseRow): Lease {
   lease.raw = row.raw !== 0;
   lease.proof = options.proof;
   lease.lapsed = options.lapsed ?? false;
+  lease.recall = recallOf(options.recall);
   lease.reach = options.reach.map(([start, length]) => ({ start, length }));
   return lease;
 }

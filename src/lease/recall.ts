@@ -115,6 +115,7 @@ export function armDeadline(core: Core, lease: Lease): void {
   const current = lease.recall;
   if (!current) return;
   core.stop(current.timer);
+  current.deadlineS = core.wall() + (current.deadline - core.now()) / 1000;
   current.timer = core.after(current.deadline - core.now(), () => {
     // A stop begins no fences: who does not answer is recorded as an orphan (row 27).
     if (lease.state !== 'RECALLED' || core.stopping) return;

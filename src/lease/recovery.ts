@@ -39,6 +39,7 @@ export function recover(
   for (const row of core.ports.store.quarantine()) quarantine.put(row);
   for (const lease of leases) {
     if (!adopted && isLive(lease.state)) lease.holder.session = 0;
+    if (!adopted) lease.recall = undefined;
     core.enlist(lease);
     const { reach } = lease;
     lease.reach = [];
@@ -80,8 +81,11 @@ function resume(core: Core, lease: Lease): void {
     case 'GRANTED':
       if (lease.terms.bind === 'named') armRenewal(core, lease);
       return;
-    case 'RECALLED':
-      // Who asked is not known any more; the holder was told, and gets the whole break time from now.
+    case 'RECALLED': {
+      // The deadline that the holder was told; a clock that was set back does not move it beyond the break time.
+      const breakMs = Math.min(lease.terms.timeoutMs ?? core.options.breakMs, core.options.maximumBreakMs);
+      const { recall } = lease;
+      const left = recall?.deadlineS === undefined ? breakMs : (recall.deadlineS - core.wall()) * 1000;
       lease.recall = {
         seq: lease.seq,
         offset: lease.offset,
@@ -89,13 +93,15 @@ function resume(core: Core, lease: Lease): void {
         target: undefined,
         reason: 'recalled before the daemon was replaced',
         breaker: { pid: 0, command: '', operation: '' },
-        since: now,
-        deadline: now + Math.min(lease.terms.timeoutMs ?? core.options.breakMs, core.options.maximumBreakMs),
         delays: 0,
         timer: undefined,
+        ...recall,
+        since: now,
+        deadline: now + Math.min(Math.max(left, 0), core.options.maximumBreakMs),
       };
       armDeadline(core, lease);
       return;
+    }
     case 'ORPHANED':
       orphaned(core, lease, { reason: 'daemon replaced' });
       return;
