@@ -147,6 +147,7 @@ export class Inodes {
       if (inode.lazy) inode.lazy = false;
       else this.unwritten.push(inode);
       inode.dirty = true;
+      this.commits.touch();
     }
     if (inode.unrecorded) return;
     inode.unrecorded = true;
@@ -351,6 +352,8 @@ export class Inodes {
       this.rows.write(inode);
       inode.dirty = false;
       inode.lazy = false;
+      // The row is in the transaction, and in the redo log as far as that needs it.
+      inode.unrecorded = false;
     }
     unwritten.length = 0;
     if (this.counterDirty) {

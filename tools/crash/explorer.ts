@@ -149,7 +149,7 @@ async function record(workload: readonly Operation[], options: ExploreOptions): 
   const base = readImages(image);
   const { records } = recorder;
   records.length = 0;
-  const journal: Journal = { dumps: [dump(client)], began: [0], promises: [] };
+  const journal: Journal = { dumps: [dump(client)], began: [0], moves: [undefined], promises: [] };
   const operations: number[] = [];
   for (const operation of workload) {
     operations.push(records.length);
@@ -159,6 +159,7 @@ async function record(workload: readonly Operation[], options: ExploreOptions): 
       sabotage.afterStep?.(client);
       journal.dumps.push(dump(client));
       journal.began.push(began);
+      journal.moves.push(step.moves);
       if (promised === undefined) continue;
       const state = journal.dumps.length - 1;
       journal.promises.push({ at: records.length, state, metadata: true, data: promised === 'all' });

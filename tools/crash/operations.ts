@@ -13,6 +13,8 @@ export type Promised =
 export interface Step {
   readonly name: string;
   run(client: Client): Promise<Promised>;
+  /** Contents change their place in a file, or come from another one: overwritten bytes that were not synced may still be the old ones there. */
+  readonly moves?: 'inside' | 'between';
 }
 
 /** An operation of the alphabet. */
@@ -204,8 +206,9 @@ export const wait = one('wait', async (client) => {
 });
 
 /** A verb on the control session; where the grammar says so, what it changed is durable before its reply. Refusals are fine. */
-function verb(line: string, promised: Promised = undefined): Operation {
-  return one(line, async (client) => (/^ok/m.test(await client.control(line)) ? promised : undefined));
+function verb(line: string, promised: Promised = undefined, moves?: Step['moves']): Operation {
+  const step = one(line, async (client) => (/^ok/m.test(await client.control(line)) ? promised : undefined)).steps[0];
+  return { name: line, steps: [{ ...step, moves }] };
 }
 
 /** A lease, and a look at its extents: from the reply on the holder may use these blocks. */
@@ -269,9 +272,9 @@ export const ALPHABET: readonly Operation[] = [
   verb('seal path=/a', 'metadata'),
   verb('unseal path=/s', 'metadata'),
   verb('prepare path=/a range=0-24k extend', 'all'),
-  verb('clone path=/d/x to=/a'),
-  verb('insert path=/a range=4k-8k'),
-  verb('collapse path=/a range=4k-8k'),
+  verb('clone path=/d/x to=/a', undefined, 'between'),
+  verb('insert path=/a range=4k-8k', undefined, 'inside'),
+  verb('collapse path=/a range=4k-8k', undefined, 'inside'),
 ];
 
 /** What the volume holds before a workload begins. */

@@ -1,5 +1,6 @@
 import { type Dump, dump } from './dump.ts';
 import { SECTOR } from './files.ts';
+import type { Step } from './operations.ts';
 
 /** What a workload has told its caller, in the order of its steps: the measure of what a crash may leave. */
 export interface Journal {
@@ -7,6 +8,8 @@ export interface Journal {
   readonly dumps: Dump[];
   /** Place in the recording at which each of those states began to exist; 0 for the first. */
   readonly began: number[];
+  /** How the step that led to each state moved contents. */
+  readonly moves: Step['moves'][];
   /** Promises: place in the recording where the reply went out, and the state that it covers. */
   readonly promises: { at: number; state: number; metadata: boolean; data: boolean }[];
 }
@@ -63,7 +66,7 @@ function judgeContents(ino: number, bytes: Buffer, journal: Journal, bounds: Bou
     for (let i = bounds.data; i <= bounds.newest && !allowed; i++) {
       allowed = contentsAt(journal.dumps[i].contents.get(ino), at, sector.length).equals(sector);
     }
-    if (allowed || isMixture(sector, ino, at, journal, bounds)) continue;
+    if (allowed || isMixture(sector, ino, at, journal, bounds) || wasMoved(sector, ino, journal, bounds)) continue;
     return `inode ${ino} at ${at}: ${sector.toString('hex', 0, 16)}… is in none of states ${bounds.data}..${bounds.newest}`;
   }
   return undefined;
@@ -76,6 +79,23 @@ function isMixture(sector: Buffer, ino: number, at: number, journal: Journal, bo
     versions.push(contentsAt(journal.dumps[i].contents.get(ino), at, sector.length));
   }
   return sector.every((byte, i) => versions.some((version) => version[i] === byte));
+}
+
+/** Old contents of blocks that were overwritten, and then moved with their place, before any sync. */
+function wasMoved(sector: Buffer, ino: number, journal: Journal, bounds: Bounds): boolean {
+  for (let to = bounds.data + 1; to <= bounds.newest; to++) {
+    const moves = journal.moves[to];
+    if (moves === undefined) continue;
+    for (let i = bounds.data; i < to; i++) {
+      for (const [from, contents] of journal.dumps[i].contents) {
+        if (moves === 'inside' && from !== ino) continue;
+        for (let at = 0; at < contents.length; at += SECTOR) {
+          if (contentsAt(contents, at, sector.length).equals(sector)) return true;
+        }
+      }
+    }
+  }
+  return false;
 }
 
 function contentsAt(contents: Buffer | undefined, at: number, length: number): Buffer {
