@@ -59,6 +59,7 @@ const FEATURES: readonly InitFlag[] = [
 export async function serve({ image, dir, options, ready, inherited }: ServeRequest): Promise<number> {
   const handover = inherited?.handover;
   let before: TakeOver | undefined;
+  const began = performance.now();
   const volume = Volume.open(image, {
     readOnly: options.readOnly,
     commitInterval: options.commit * 1000,
@@ -70,6 +71,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
         }
       : undefined,
   });
+  const opened = performance.now();
   if (volume.recovery.problem !== undefined) console.error(`warning: ${volume.recovery.problem}`);
   const saved = before && handover?.info;
   let house: House;
@@ -84,6 +86,11 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   } catch (error) {
     volume.abandon();
     throw error;
+  }
+  const recovered = performance.now();
+  if (options.debug) {
+    const parts = `open ${(opened - began).toFixed(1)} ms, recovery ${(recovered - opened).toFixed(1)} ms`;
+    console.error(`debug: ${parts}, ${volume.recovery.replayed} operations out of the redo log`);
   }
   const connected = (info: ConnectionInfo): void => {
     house.connected(dir, info);

@@ -222,10 +222,12 @@ describe('crash, remount, unmount (leases.md section 4, "any")', () => {
     const granted = w.take(1, 5, { kind: 'direct' });
     const recalled = w.take(1, 6, { kind: 'direct' });
     w.shrink(2, 6, 0);
+    w.clock.advance(30_000);
     w.crash(true);
     expect(w.giveBack(1, granted.id, granted.seq).ok).toBe(true);
-    expect(w.state(recalled.id)).toBe('RECALLED');
-    w.clock.advance(45_000);
+    w.clock.advance(13_000);
+    expect(w.state(recalled.id), 'the deadline is the one that the holder was told').toBe('RECALLED');
+    w.clock.advance(3_000);
     expect(w.state(recalled.id)).toBe('REVOKED');
   });
 
