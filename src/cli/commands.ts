@@ -46,6 +46,8 @@ export const COMMANDS: readonly Lazy[] = [
     summary: 'put a copy of the metadata back',
     load: async () => (await import('./backup.ts')).restore,
   },
+  { name: 'map', summary: 'draw the device of a volume', load: async () => (await import('./map.ts')).map },
+  { name: 'top', summary: 'requests, leases and waiters, live', load: async () => (await import('./top.ts')).top },
   { name: 'events', summary: 'follow what happens to leases', load: async () => (await import('./events.ts')).events },
   {
     name: 'completion',

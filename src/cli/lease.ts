@@ -24,6 +24,11 @@ export const lease: Group = {
     verb('return', 'give one back'),
     verb('map', 'where the blocks of a file are'),
     verb('ls', 'list leases'),
+    {
+      name: 'graph',
+      summary: 'draw who holds, and who waits for whom',
+      load: async () => (await import('./lease-graph.ts')).graph,
+    },
     verb('break', "start the recall of a file's leases"),
     verb('why', 'what would happen to an operation on a file'),
     verb('renew', 'tell that the holder of a named lease lives'),

@@ -1,4 +1,5 @@
 /** What commands print: text for people, JSON for programs. */
+export { bytes } from '../system/units.ts';
 
 export function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
@@ -24,19 +25,6 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .join('  ')
       .trimEnd();
   return all.map(line).join('\n');
-}
-
-const UNITS = ['', 'K', 'M', 'G', 'T', 'P'];
-
-/** Bytes for people: `1.5G`, powers of 1024, exact where it is a whole number. */
-export function bytes(count: number): string {
-  let unit = 0;
-  let value = count;
-  while (Math.abs(value) >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${Number.isInteger(value) ? value : value.toFixed(1)}${UNITS[unit]}`;
 }
 
 export function milliseconds(ms: number | null | undefined): string {
