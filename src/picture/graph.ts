@@ -82,6 +82,9 @@ export function graphDot({ leases, waiters }: LeaseTables): string {
   ].join('\n');
 }
 
+/** Characters that surely fit into a box. */
+const LINE = 34;
+
 /** Pixels. */
 const BOX = { width: 300, height: 46, gap: 14, between: 90, margin: 20, top: 56 };
 
@@ -174,5 +177,5 @@ function box({ id, column, row, lines, color, tip }: Node): string {
 
 /** The end of a path tells more than its beginning. */
 function short(line: string): string {
-  return line.length <= 40 ? line : `…${line.slice(-39)}`;
+  return line.length <= LINE ? line : `…${line.slice(1 - LINE)}`;
 }

@@ -32,16 +32,14 @@ function draw() {
   const perRow = (to - from) / ROWS;
   const parts = [];
   const put = (start, end, span) => {
-    for (let at = Math.max(start, from); at < Math.min(end, to);) {
-      const row = Math.min(ROWS - 1, Math.floor((at - from) / perRow));
-      const stop = Math.min(end, to, from + (row + 1) * perRow);
-      const x = ((at - from) / perRow - row) * WIDTH;
-      const width = Math.max(0.6, (stop - at) / perRow * WIDTH);
-      const [state, color] = data.states[span[2]];
-      parts.push('<rect class="' + state + '" data-span="' + span[5] + '" x="' + x.toFixed(2) + '" y="' + row * 20 + '" width="' +
-        width.toFixed(2) + '" height="18" fill="' + color + '"/>');
-      if (stop <= at) break;
-      at = stop;
+    const [state, color] = data.states[span[2]];
+    for (let row = Math.max(0, Math.floor((start - from) / perRow)); row < ROWS; row++) {
+      const rowStart = from + row * perRow;
+      if (rowStart >= Math.min(end, to)) break;
+      const a = Math.max(start, rowStart), b = Math.min(end, to, rowStart + perRow);
+      if (b <= a) continue;
+      parts.push('<rect class="' + state + '" data-span="' + span[5] + '" x="' + ((a - rowStart) / perRow * WIDTH).toFixed(2) +
+        '" y="' + row * 20 + '" width="' + Math.max(0.6, (b - a) / perRow * WIDTH).toFixed(2) + '" height="18" fill="' + color + '"/>');
     }
   };
   const free = data.states.findIndex(([name]) => name === 'free');
