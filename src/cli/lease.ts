@@ -22,7 +22,11 @@ export const lease: Group = {
       load: async () => (await import('./lease-get.ts')).get,
     },
     verb('return', 'give one back'),
-    verb('map', 'where the blocks of a file are'),
+    {
+      name: 'map',
+      summary: 'where the blocks of a file are, also as a table for dmsetup(8)',
+      load: async () => (await import('./lease-map.ts')).map,
+    },
     verb('ls', 'list leases'),
     {
       name: 'graph',
