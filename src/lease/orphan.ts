@@ -55,7 +55,8 @@ export function lookForOrphan(core: Core, lease: Lease): void {
     }
     return;
   }
-  if (lease.terms.bind === 'named' && !lease.wanted && lease.graceUntil === 0) return;
+  const mayComeBack = lease.terms.bind === 'named' && !lease.lapsed;
+  if (mayComeBack && !lease.wanted && lease.graceUntil === 0) return;
   if (!lease.raw) {
     move(core, lease, 'proof', { reason: 'holder lost', strength: 'strong' });
     return;
