@@ -11,6 +11,8 @@ export interface Plan {
   duration: number;
   /** Bytes of the data file. */
   size: number;
+  /** Words put before the load generator's: how it is to be scheduled. */
+  prefix: readonly string[];
   say(line: string): void;
 }
 
@@ -25,8 +27,8 @@ interface Result {
 const MICROSECONDS_PER_TICK = 10_000;
 
 /** Runs the load generator once. Rejects with its message when it fails or hangs. */
-export async function runLoad(load: string, args: readonly string[], timeout: number): Promise<Result> {
-  const child = spawn(load, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function runLoad(words: readonly string[], args: readonly string[], timeout: number): Promise<Result> {
+  const child = spawn(words[0], [...words.slice(1), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let errors = '';
   child.stdout.on('data', (bytes) => {
@@ -41,14 +43,14 @@ export async function runLoad(load: string, args: readonly string[], timeout: nu
     child.on('close', done);
   });
   clearTimeout(timer);
-  if (status !== 0) throw new Error(errors.trim() || `load ${args.join(' ')}: killed after ${timeout} ms`);
+  if (status !== 0) throw new Error(errors.trim() || `${words.at(-1)} ${args.join(' ')}: killed after ${timeout} ms`);
   const [operations, nanoseconds, bytes, ticks] = out.trim().split(' ').map(Number);
   return { operations, nanoseconds, bytes, ticks };
 }
 
 /** Writes the peer's data file. */
 export async function prepareData(peer: Peer, plan: Plan): Promise<void> {
-  if (peer.data) await runLoad(plan.load, ['prepare', peer.data, '-s', String(plan.size)], 120_000);
+  if (peer.data) await runLoad([plan.load], ['prepare', peer.data, '-s', String(plan.size)], 120_000);
 }
 
 /**
@@ -69,7 +71,7 @@ export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): 
       if (sample.failed !== undefined) continue;
       const args = argumentsOf(row, peer, plan);
       try {
-        const result = await runLoad(plan.load, args, plan.duration + 60_000);
+        const result = await runLoad([...plan.prefix, plan.load], args, plan.duration + 60_000);
         if (round < 0) continue;
         spent[peer.name].ticks += result.ticks;
         spent[peer.name].operations += result.operations;
