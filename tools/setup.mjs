@@ -115,6 +115,8 @@ const TOOLS = {
   getfacl: 'acl',
   cc: 'build-essential',
   python3: 'python3',
+  zsh: 'zsh',
+  fish: 'fish',
 };
 
 function debianPackages(names) {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { lockOwner } from '../../src/cli/mounts.ts';
@@ -42,6 +43,12 @@ async function inNamespace(script: string): Promise<string> {
   return result.stdout;
 }
 
+/** The block of that language in docs/installation.md. */
+function blockOf(language: string): string {
+  const text = readFileSync(join(checkout, 'docs', 'installation.md'), 'utf8');
+  return new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'ms').exec(text)?.[1] ?? '';
+}
+
 describeMounted('mount(8)', ['unshare', 'findmnt'], () => {
   it.each(['layoutfs', 'fuse.layoutfs'])(
     'mounts by -t %s, remounts, and unmounts',
@@ -68,20 +75,39 @@ describeMounted('mount(8)', ['unshare', 'findmnt'], () => {
     100_000,
   );
 
-  it('mounts by a line of fstab, and says what is wrong with one', async () => {
-    const said = await inNamespace(`
-      echo "$IMG $MNT fuse.layoutfs noauto,nofail,_netdev,x-systemd.automount,break=7 0 0" > "$ROOT/fstab"
-      mount -T "$ROOT/fstab" "$MNT"
+  it('mounts by the lines of fstab in the documentation, and says what is wrong with one', async () => {
+    const lines = blockOf('fstab').trim().split('\n');
+    expect(lines.length).toBe(2);
+    const mounts = lines.map(
+      (line) => `
+      echo '${line}' | sed "s|/srv/disk.img|$IMG|; s|/mnt/disk|$MNT|" > "$ROOT/fstab"
+      while ! mount -T "$ROOT/fstab" "$MNT" 2> "$ROOT/said"; do grep -q 'in use' "$ROOT/said" || { cat "$ROOT/said"; exit 1; }; done
       mounted
-      umount "$MNT"
+      umount "$MNT"`,
+    );
+    const said = await inNamespace(`
+      ${mounts.join('\n')}
       echo "$IMG $MNT layoutfs noauto,frobnicate 0 0" > "$ROOT/fstab"
       code=0; mount -T "$ROOT/fstab" "$MNT" 2> "$ROOT/said" || code=$?
       echo $code
       cat "$ROOT/said"`);
-    const [line, code, ...message] = said.trim().split('\n');
-    expect(line).toContain('fuse.layoutfs');
+    const [first, second, code, ...message] = said.trim().split('\n');
+    for (const line of [first, second]) expect(line).toMatch(/^fuse\.layoutfs +\/\S+vol\.img +rw/);
     expect(code).toBe('1');
     expect(message.join('\n')).toContain('frobnicate');
+  }, 100_000);
+
+  it('is not needed by the commands of the systemd unit in the documentation', async () => {
+    const unit = blockOf('ini');
+    const command = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
+    const script = ['ExecStart', 'ExecStop'].map((name) =>
+      command(name)
+        .replace(/^\S+layoutfs/, `'${process.execPath}' "$CHECKOUT/bin/layoutfs.mjs"`)
+        .replace('/srv/disk.img', '"$IMG"')
+        .replace('/mnt/disk', '"$MNT"'),
+    );
+    expect(await inNamespace(script.join('\nmounted\n'))).toMatch(/^fuse\.layoutfs /);
+    expect(lockOwner(volume!.image), 'the stop waits for the end of the daemon').toBeUndefined();
   }, 100_000);
 
   it('and fsck(8) find what they need', async () => {
