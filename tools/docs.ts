@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { EXIT_CLASSES } from '../src/cli/exit.ts';
 import { defaultMountOptions, OPTIONS, type OptionRow, usageOf } from '../src/mount/options.ts';
 import { checkout } from '../test/harness/mount.ts';
+import { controlPage } from './docs/control.ts';
 
 function page(name: string, lines: readonly string[]): void {
   const text = `${lines.join('\n')}\n`;
@@ -57,3 +58,5 @@ page('mount-options.md', [
   '|---|---|---|',
   ...OPTIONS.map((row) => `| \`${usageOf(row).replaceAll('|', '\\|')}\` | ${row.help} | ${defaultOf(row)} |`),
 ]);
+
+page('control.md', controlPage());
