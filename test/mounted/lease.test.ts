@@ -141,6 +141,33 @@ describeMounted('a direct lease', ['truncate'], () => {
     expect(await sizeOf(volume)).toBe(SIZE);
   }, 60_000);
 
+  it('makes a non-blocking write fail with EAGAIN; ftruncate through the same descriptor waits all the same', async () => {
+    volume = await mountVolume();
+    await volume.bash('head -c 8192 /dev/zero > data; truncate -s 1M data; sync data');
+    const holder = await Holder.open(volume);
+    const { id } = await holder.must({ verb: 'get', path: '/data', kind: 'layout', mode: 'ro' });
+    const script = `
+      const fs = require('node:fs'), { O_WRONLY, O_NONBLOCK } = fs.constants;
+      const fd = fs.openSync(process.argv[1], O_WRONLY | O_NONBLOCK);
+      try { fs.writeSync(fd, 'x', 65536); console.log('written'); } catch (error) { console.log(error.code); }
+      fs.ftruncateSync(fd, 0);
+      console.log('truncated');`;
+    const child = volume.start(process.execPath, ['-e', script, join(volume.dir, 'data')]);
+    let said = '';
+    child.stdout!.on('data', (part: Buffer) => {
+      said += part;
+    });
+    const recall = await holder.event('recall');
+    expect(recall).toMatchObject({ lease: id, breaker: { pid: child.pid } });
+    await until('the write is refused', 20_000, () => said.includes('\n'));
+    await sleep(300);
+    expect(said).toBe('EAGAIN\n');
+    await holder.must({ verb: 'return', id });
+    expect(await ended(child, 20_000)).toBe(0);
+    expect(said).toBe('EAGAIN\ntruncated\n');
+    expect(await sizeOf(volume)).toBe(0);
+  }, 60_000);
+
   it('of a holder that never answers: the truncate goes on after the break time; its blocks go to nobody', async () => {
     const { volume, holder } = await withFile('break=2', '600m');
     const { extents, device } = await holder.take('/data');
