@@ -1,4 +1,5 @@
 /** The FUSE engine by itself, exported as layoutfs/fuse. Start reading at session.ts: caching, deadlocks, the loop. */
+export { E, errnoName } from '../system/errno.ts';
 export { OPERATIONS, type Operation, operationName } from './catalogue.ts';
 export { HelperError } from './fusermount.ts';
 export { ConnectionInfo, maxPagesLimit, type SavedInfo, type Wanted } from './init.ts';
