@@ -8,6 +8,7 @@ import { EXIT_CLASSES } from '../src/cli/exit.ts';
 import { defaultMountOptions, OPTIONS, type OptionRow, usageOf } from '../src/mount/options.ts';
 import { checkout } from '../test/harness/mount.ts';
 import { controlPage } from './docs/control.ts';
+import { leaseMatrix } from './docs/lease-matrix.ts';
 
 function page(name: string, lines: readonly string[]): void {
   const text = `${lines.join('\n')}\n`;
@@ -58,5 +59,7 @@ page('mount-options.md', [
   '|---|---|---|',
   ...OPTIONS.map((row) => `| \`${usageOf(row).replaceAll('|', '\\|')}\` | ${row.help} | ${defaultOf(row)} |`),
 ]);
+
+page('lease-matrix.md', leaseMatrix());
 
 page('control.md', controlPage());

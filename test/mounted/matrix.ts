@@ -349,7 +349,7 @@ export function expected(policy: Policy, operation: Operation, column: Column, o
 }
 
 /** What the preconditions of the grant, or the flag, keep from ever meeting. */
-function impossible(operation: Operation, column: Column): string | undefined {
+export function impossible(operation: Operation, column: Column): string | undefined {
   const facts = factsOf(column);
   const rule = KINDS[column.get?.kind ?? 'direct'];
   const unwrittenOk = column.sealed ? column.sealed === 2 : facts.unwrittenOk || rule.unwritten === true;
