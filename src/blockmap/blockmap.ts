@@ -144,12 +144,19 @@ export class BlockMap {
     });
   }
 
-  /** Frees everything: the inode goes. */
-  removeAll(inode: MappedInode): void {
-    this.core.forget(inode.ino);
-    if (this.core.unmap(inode, 0, MAX_FILE_BLOCKS) > 0) this.core.changed(inode, inode.gen);
-    this.core.commits.dataDropped(inode.ino);
-    this.core.extents.sheets.forget(inode.ino);
+  /**
+   * Frees the blocks of a file that goes away, of at most `extents` extents; says whether all are gone. A file of very many is
+   * freed in several steps, so that others are served in between.
+   */
+  remove(inode: MappedInode, extents = Number.POSITIVE_INFINITY): boolean {
+    const { core } = this;
+    core.forget(inode.ino);
+    const next = Number.isFinite(extents) ? this.extents(inode.ino, 0, extents + 1)[extents] : undefined;
+    if (core.unmap(inode, 0, next?.fileBlock ?? MAX_FILE_BLOCKS) > 0) core.changed(inode, inode.gen);
+    if (next !== undefined) return false;
+    core.commits.dataDropped(inode.ino);
+    core.extents.sheets.forget(inode.ino);
+    return true;
   }
 
   /** The last handle was closed: blocks kept ready for the file's next write go back. */

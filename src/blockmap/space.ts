@@ -36,6 +36,8 @@ export class Space {
   readonly total: number;
   /** Called when free blocks run out: gives back what is only kept ready. */
   onPressure: () => void = () => {};
+  /** Called when that was not enough: frees what is still to be freed of deleted files. */
+  onShortage: () => void = () => {};
   private readonly groups: Groups;
   private readonly commits: Commits;
   readonly deviceBlocks: number;
@@ -75,6 +77,7 @@ export class Space {
   ensure(blocks: number): boolean {
     if (this.groups.open >= blocks) return true;
     this.onPressure();
+    if (this.groups.open < blocks) this.onShortage();
     if (this.groups.open < blocks && this.pendingCount > 0 && this.groups.open + this.pendingCount >= blocks) {
       this.commits.commitNow();
     }

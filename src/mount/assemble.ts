@@ -42,6 +42,8 @@ import { RequestStatistics } from './statistics.ts';
 
 /** Bytes of a memory page, the finest unit of a mapping. */
 const PAGE_SIZE = 4096;
+/** Extents of a deleted file that are freed in one turn (some milliseconds): others are served between two. */
+const EXTENTS_AT_ONCE = 1024;
 
 type Log = (level: 'warning' | 'notice', message: string) => void;
 
@@ -116,7 +118,9 @@ export class House {
     );
     this.leases = leases;
     inodes.holdReap = (ino) => leases.holdsInode(ino);
-    inodes.freeBlocks = (inode) => blockmap.removeAll(inode);
+    inodes.freeBlocks = (inode) => blockmap.remove(inode, EXTENTS_AT_ONCE);
+    inodes.later = setImmediate;
+    space.onShortage = () => inodes.finishReaping();
     blockmap.onFree = (ino, fileBlock, deviceBlock, length) => {
       if (leases.dispose(ino, fileBlock, deviceBlock, length) === 'free') space.release(deviceBlock, length);
     };
@@ -278,6 +282,7 @@ export class House {
   /** Leaves the mount to the next daemon: 0, or 1 when something is only in the redo log. */
   async handOver(): Promise<number> {
     await this.processes.stop();
+    this.fs.inodes.finishReaping();
     this.fs.inodes.settle();
     return this.volume.handOver() === 0 ? 0 : 1;
   }
@@ -285,6 +290,7 @@ export class House {
   /** The connection is gone: commits and closes the volume. 0, or the errno of what could not be saved. */
   async shutDown(): Promise<number> {
     await this.processes.stop();
+    this.fs.inodes.finishReaping();
     this.fs.inodes.settle();
     return this.volume.close();
   }

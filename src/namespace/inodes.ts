@@ -45,12 +45,17 @@ export class Inodes {
   /** How often an inode was asked for, and had to be read from the database. */
   readonly counts = { asked: 0, read: 0 };
   readonly maxInodes: number;
-  /** Frees the blocks of a file that goes away. The assembly sets it to `BlockMap.removeAll`. */
-  freeBlocks: (inode: Inode) => void = () => {};
+  /** Frees blocks of a file that goes away, and says whether all are gone. The assembly sets it to `BlockMap.remove`. */
+  freeBlocks: (inode: Inode) => boolean = () => true;
+  /** Runs `fn` when the requests at hand are served. */
+  later: (fn: () => void) => void = (fn) => fn();
   /** Whether something else than handles and the kernel, a lease, keeps an inode without names alive. */
   holdReap: (ino: number) => boolean = () => false;
 
   private readonly cache: InodeCache;
+  /** Files without names whose blocks are not all free yet. */
+  private readonly unfinished = new Set<number>();
+  private reaping = false;
   private readonly rows: InodeRows;
   private readonly commits: Store['commits'];
   private readonly atime: AtimePolicy;
@@ -275,8 +280,9 @@ export class Inodes {
   /** Removes an inode for good if nothing holds it any more; says whether it is gone. */
   reap(inode: Inode): boolean {
     const { ino } = inode;
+    this.unfinished.delete(ino);
     if (inode.nlink > 0 || inode.opens > 0 || this.lookups.count(ino) > 0 || this.holdReap(ino)) return false;
-    if (inode.isRegular) this.freeBlocks(inode);
+    if (inode.isRegular && !this.freeBlocks(inode)) return this.reapLater(inode);
     if (inode.isSymlink) this.deleteSymlink.run(ino);
     if (inode.xattrs !== XATTRS.NONE) this.deleteXattrs.run(ino);
     this.rows.delete(ino);
@@ -287,6 +293,31 @@ export class Inodes {
     inode.unrecorded = false;
     this.changeCount(-1);
     return true;
+  }
+
+  /** The file has more extents than are freed in one go: it stays an orphan until the last of them is. */
+  private reapLater(inode: Inode): false {
+    this.insertOrphan.run(inode.ino);
+    this.touch(inode);
+    this.unfinished.add(inode.ino);
+    this.goOnReaping();
+    return false;
+  }
+
+  private goOnReaping(): void {
+    if (this.reaping || this.unfinished.size === 0) return;
+    this.reaping = true;
+    this.later(() => {
+      this.reaping = false;
+      const [ino] = this.unfinished;
+      if (ino !== undefined) this.reapIno(ino);
+      this.goOnReaping();
+    });
+  }
+
+  /** Frees at once what `reap` has left for later: before ENOSPC, and before the volume is closed. */
+  finishReaping(): void {
+    for (const ino of this.unfinished) while (this.unfinished.has(ino)) this.reapIno(ino);
   }
 
   private changeCount(by: number): void {

@@ -133,7 +133,7 @@ describe('failures', () => {
     const inode = inodeOf(1);
     const total = volume.space.free;
     write(inode, 0, total * BLOCK, 7);
-    volume.map.removeAll(inode);
+    volume.map.remove(inode);
     expect(volume.space.free).toBe(total);
     const other = inodeOf(2);
     expect(write(other, 0, total * BLOCK, 8)).toBe(total * BLOCK);
@@ -190,9 +190,9 @@ describe('overwriting', () => {
     volume.map.share(a, 0, b, 0, 2 * BLOCK);
     b.size = 2 * BLOCK;
     const at = volume.map.find(1, 0).deviceBlock;
-    volume.map.removeAll(a);
+    volume.map.remove(a);
     expect(freed).toEqual([[1, 2, at + 2, 2]]);
-    volume.map.removeAll(b);
+    volume.map.remove(b);
     expect(freed).toEqual([
       [1, 2, at + 2, 2],
       [2, 0, at, 2],

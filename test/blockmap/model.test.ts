@@ -113,7 +113,7 @@ class Pair {
         map.settle(inode.ino);
         return 0;
       case 'remove':
-        map.removeAll(inode);
+        map.remove(inode);
         this.inodes[i] = inodeOf(this.next++);
         this.bytes[i] = Buffer.alloc(0);
         return 0;

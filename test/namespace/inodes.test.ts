@@ -162,9 +162,30 @@ describe('the life of a file without names', () => {
   const orphans = (): unknown[] => volume.rows('SELECT ino FROM orphan').flat();
   const exists = (inode: Inode): boolean => new Inodes(volume, { clock }).get(inode.ino) !== undefined;
 
+  test('blocks that are freed in several steps: an orphan until the last, others served in between', () => {
+    const steps: (() => void)[] = [];
+    let left = 3;
+    inodes.later = (fn) => steps.push(fn);
+    inodes.freeBlocks = () => --left === 0;
+    const inode = file();
+    inodes.dropLink(inode);
+    volume.flush();
+    expect(orphans()).toEqual([inode.ino]);
+    expect(steps).toHaveLength(1);
+    (steps.shift() as () => void)();
+    expect(left).toBe(1);
+    expect(exists(inode)).toBe(true);
+    inodes.finishReaping();
+    volume.flush();
+    expect(exists(inode)).toBe(false);
+    expect(orphans()).toEqual([]);
+    (steps.shift() as () => void)();
+    expect(steps).toEqual([]);
+  });
+
   test('nothing holds it: gone at once, with all of its rows', () => {
     const freed: number[] = [];
-    inodes.freeBlocks = (inode) => freed.push(inode.ino);
+    inodes.freeBlocks = (inode) => freed.push(inode.ino) > 0;
     const inode = file();
     new Xattrs(volume).set(inode, Buffer.from('user.a'), Buffer.from('b'));
     volume.flush();

@@ -305,7 +305,7 @@ function assemble(
   const inodes = new Inodes(volume, { clock, ...inodesOptions });
   const xattrs = new Xattrs(volume);
   const noLeases = { has: () => false, holdsInode: () => false, fileClosed: () => {} };
-  const noBlocks = { truncate: () => 0, settle: () => {}, removeAll: () => {} };
+  const noBlocks = { truncate: () => 0, settle: () => {}, remove: () => true };
   const stand = {
     space: { total: 16_000, free: 15_000 },
     leases: noLeases,
