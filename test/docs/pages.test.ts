@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type Command, isGroup, parse } from '../../src/cli/command.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { checkout, run } from '../harness/index.ts';
 
@@ -10,8 +11,32 @@ const pages = [
   ...readdirSync(join(checkout, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
+  ...readdirSync(join(checkout, 'docs', 'man')).map((name) => `docs/man/${name}`),
 ];
 const read = (page: string): string => readFileSync(join(checkout, page), 'utf8');
+
+/** The words after `layoutfs` of every line of an example that begins with it, up to what belongs to the shell. */
+function commandLines(text: string): string[][] {
+  const lines: string[][] = [];
+  const examples = [...text.matchAll(/^```.*?^```$|^ {4}.*$/gms)].map(([block]) => block).join('\n');
+  for (const [line] of examples.matchAll(/^ *(?:npx )?layoutfs .*$/gm)) {
+    const words = [...line.trim().matchAll(/'[^']*'|"[^"]*"|\S+/g)].map(([word]) => word);
+    const end = words.findIndex((word) => /^(?:[|>&;#]|\d>|&&)/.test(word));
+    lines.push(words.slice(words.indexOf('layoutfs') + 1, end < 0 ? undefined : end));
+  }
+  return lines;
+}
+
+async function find(words: readonly string[]): Promise<[Command, string[]]> {
+  let commands = COMMANDS;
+  for (let at = 0; ; at++) {
+    const found = commands.find(({ name }) => name === words[at]);
+    if (found === undefined) throw new Error(`there is no command "${words.slice(0, at + 1).join(' ')}"`);
+    const command = await found.load();
+    if (!isGroup(command)) return [command, words.slice(at + 1)];
+    commands = command.commands;
+  }
+}
 
 describe.each(pages)('%s', (page) => {
   it('has links that lead somewhere', () => {
@@ -24,6 +49,13 @@ describe.each(pages)('%s', (page) => {
     const known = new Set([...COMMANDS.map(({ name }) => name), 'help', 'COMMAND', '…']);
     for (const [, command] of read(page).matchAll(/(?:npx |`)layoutfs ([a-z]+)\b/g))
       expect(known, `${page}: layoutfs ${command}`).toContain(command);
+  });
+
+  it('has command lines that the commands take', async () => {
+    for (const line of commandLines(read(page))) {
+      const [command, rest] = await find(line);
+      expect(() => parse(command, rest), `${page}: layoutfs ${line.join(' ')}`).not.toThrow();
+    }
   });
 
   it('names npm scripts that exist', () => {
