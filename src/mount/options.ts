@@ -45,6 +45,8 @@ export interface MountOptions {
   inject: boolean;
   /** A supervisor keeps the mount alive when the daemon dies. */
   supervise: boolean;
+  /** Mappings may dirty as much memory as those of other filesystems (writeback.ts). */
+  trustWriteback: boolean;
   trace: boolean;
   debug: boolean;
   /** File that takes the daemon's messages when it runs in the background; undefined: IMAGE.log. */
@@ -105,6 +107,7 @@ export function defaultMountOptions(root = process.getuid?.() === 0): MountOptio
     fenceCommand: undefined,
     inject: false,
     supervise: false,
+    trustWriteback: root,
     trace: false,
     debug: false,
     log: undefined,
@@ -272,6 +275,19 @@ export const OPTIONS: readonly OptionRow[] = [
     field: 'supervise',
     sets: false,
     help: 'the mount dies with its daemon',
+  },
+  {
+    name: 'trust_writeback',
+    type: 'flag',
+    field: 'trustWriteback',
+    help: 'mappings may dirty as much memory as on other filesystems (on when root mounts)',
+  },
+  {
+    name: 'notrust_writeback',
+    type: 'flag',
+    field: 'trustWriteback',
+    sets: false,
+    help: "keep the kernel's limit of 1 % of the dirty memory for this mount",
   },
   { name: 'trace', type: 'flag', field: 'trace', help: 'print every request and reply' },
   { name: 'debug', type: 'flag', field: 'debug', help: 'more messages, more checks' },

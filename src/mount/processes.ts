@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { deviceWindowIno } from '../control/nodes.ts';
 import type { FenceSubject, Mapper, ProcessPort } from '../lease/ports.ts';
@@ -7,6 +6,7 @@ import { close, pidfdOpen, pidfdSendSignal } from '../system/libc.ts';
 import { aliveSame, commandOf, type MappedFile, startTimeOf, tgidOf } from '../system/process.ts';
 import { startThread } from '../system/thread.ts';
 import type { MapperAnswer, MapperJob } from './mapper-worker.ts';
+import { deviceOfMount } from './mountinfo.ts';
 
 interface Search {
   readonly subjects: readonly FenceSubject[];
@@ -52,7 +52,9 @@ export class Processes implements ProcessPort {
 
   /** The mount at `dir` works now. */
   mounted(dir: string): void {
-    this.mountDevice = deviceOfMount(dir);
+    const device = deviceOfMount(dir);
+    const hex = (n: number): string => n.toString(16).padStart(2, '0');
+    this.mountDevice = device && `${hex(device.major)}:${hex(device.minor)}`;
   }
 
   alive(pid: number, start: number): boolean {
@@ -142,18 +144,4 @@ export class Processes implements ProcessPort {
       return offset < start + run.length * this.blockSize && start < offset + length;
     });
   }
-}
-
-/** mountinfo is read instead of stat(2): the daemon must not touch its own mount. */
-function deviceOfMount(dir: string): string | undefined {
-  const octal = (text: string): string =>
-    text.replace(/\\(\d{3})/g, (_, n) => String.fromCharCode(Number.parseInt(n, 8)));
-  let device: string | undefined;
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    const fields = line.split(' ');
-    if (fields.length > 4 && octal(fields[4] as string) === dir) device = fields[2];
-  }
-  const [major, minor] = (device ?? '0:0').split(':').map(Number) as [number, number];
-  const hex = (n: number): string => n.toString(16).padStart(2, '0');
-  return device === undefined ? undefined : `${hex(major)}:${hex(minor)}`;
 }

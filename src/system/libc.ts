@@ -61,6 +61,13 @@ const cMsync = bind<(addr: number, n: number, flags: number) => number>('msync',
 const cMadvise = bind<(addr: number, n: number, advice: number) => number>('madvise', 'int', [P, 'size_t', 'int']);
 const cFlock = bind<(fd: number, operation: number) => number>('flock', 'int', ['int', 'int']);
 const cKill = bind<(pid: number, signal: number) => number>('kill', 'int', ['int', 'int']);
+const cPrctl = bind<(option: number, a: number, b: number, c: number, d: number) => number>('prctl', 'int', [
+  'int',
+  'uint64_t',
+  'uint64_t',
+  'uint64_t',
+  'uint64_t',
+]);
 /** syscall(2), for calls that older C libraries have no function for. */
 const cSyscall = bind<(number: number, a: number, b: number, c: number, d: number) => number>('syscall', L, [
   L,
@@ -286,6 +293,13 @@ function lockStruct(type: number, start: number, length: number): number {
   lock.writeBigInt64LE(BigInt(start), 8);
   lock.writeBigInt64LE(BigInt(length), 16);
   return lockAt;
+}
+
+/** prctl(2) PR_SET_IO_FLUSHER: this thread writes pages back; needs CAP_SYS_RESOURCE. Not inherited by children. */
+export function setIoFlusher(): number {
+  const PR_SET_IO_FLUSHER = 57;
+  const r = cPrctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+  return r < 0 ? -errno() : r;
 }
 
 /** Numbers of pidfd_send_signal(2) and pidfd_open(2), the same on every architecture. */
