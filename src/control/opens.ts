@@ -14,7 +14,7 @@ import { type HandleState, outboxJournal } from './journal.ts';
 import { FIXED, type FixedName, nodeOf } from './nodes.ts';
 import type { Outcome } from './outcome.ts';
 import type { Caller, ControlPorts, Inode, LeaseEvent, Request } from './ports.ts';
-import { ControlSession, type Perform } from './session.ts';
+import { ControlSession, MAX_UNREAD_OF_USER, type Perform } from './session.ts';
 import { leasesText, quarantineText, statsText, versionText, waitersText } from './tables.ts';
 import { TextFile } from './textFile.ts';
 import { getOn } from './verbs/lease.ts';
@@ -39,7 +39,7 @@ export class Opens {
   private readonly windows: Windows;
   private readonly directs: Directs;
   private readonly perform: Perform;
-  private readonly sessionsOf = new Map<number, number>();
+  private readonly allowances = new Map<number, { files: number; bytes: number }>();
   private readonly numbers: Float64Array;
 
   constructor(ports: ControlPorts, windows: Windows, directs: Directs, perform: Perform) {
@@ -96,10 +96,24 @@ export class Opens {
     request.ok(putOpen(request.out.view, request.out.start, handle, flags, backing));
   }
 
+  /** Sessions, streams and texts of one user count together: each keeps something in memory. */
+  private hasTooMany({ uid, privileged }: Caller): boolean {
+    const { files, bytes } = this.allowanceOf(uid);
+    const most = this.ports.options.sessionsPerUid ?? DEFAULT_SESSIONS;
+    return !privileged && (files >= most || bytes >= MAX_UNREAD_OF_USER);
+  }
+
+  private allowanceOf(uid: number): { files: number; bytes: number } {
+    let allowance = this.allowances.get(uid);
+    if (!allowance) {
+      allowance = { files: 0, bytes: 0 };
+      this.allowances.set(uid, allowance);
+    }
+    return allowance;
+  }
+
   private openSession(request: Request, caller: Caller): void {
-    const open = this.sessionsOf.get(caller.uid) ?? 0;
-    if (!caller.privileged && open >= (this.ports.options.sessionsPerUid ?? DEFAULT_SESSIONS))
-      return request.error(E.MFILE);
+    if (this.hasTooMany(caller)) return request.error(E.MFILE);
     const id = ++this.numbers[NUMBER.SESSION];
     const handle = this.next;
     this.addSession(handle, id, caller).keep();
@@ -108,7 +122,7 @@ export class Opens {
 
   private addSession(handle: number, id: number, caller: Caller): ControlSession {
     const { journal } = this.ports;
-    this.sessionsOf.set(caller.uid, (this.sessionsOf.get(caller.uid) ?? 0) + 1);
+    this.allowanceOf(caller.uid).files++;
     const session = new ControlSession({
       id,
       notifier: this.ports.notifier,
@@ -116,6 +130,7 @@ export class Opens {
       perform: this.perform,
       ioctl: (asking, asker) => ioctl({ ports: this.ports, windows: this.windows, asker }, asking, undefined),
       onRelease: () => this.closeSession(id, caller.uid),
+      allowance: caller.privileged ? undefined : this.allowanceOf(caller.uid),
       journal: journal && outboxJournal(journal, handle, (kernelHandle) => session.polled(kernelHandle)),
       save: journal && ((state) => journal.put(handle, { kind: 'session', id, caller, ...state })),
     });
@@ -130,22 +145,38 @@ export class Opens {
     return same ? opener : this.ports.callers.of(request.uid, request.gid, request.pid);
   }
 
+  private closed(uid: number): void {
+    const allowance = this.allowanceOf(uid);
+    allowance.files--;
+    if (allowance.files <= 0) this.allowances.delete(uid);
+  }
+
   private closeSession(id: number, uid: number): void {
     this.sessions.delete(id);
-    const left = (this.sessionsOf.get(uid) ?? 1) - 1;
-    if (left === 0) this.sessionsOf.delete(uid);
-    else this.sessionsOf.set(uid, left);
+    this.closed(uid);
     this.ports.leases.sessionClosed(id);
   }
 
   private openFixed(request: Request, name: FixedName | undefined, caller: Caller, flags: number): void {
     if (isWrite(flags)) return request.error(E.ACCES);
+    if (this.hasTooMany(caller)) return request.error(E.MFILE);
     if (name === 'events') return this.openEvents(request, caller);
     const text = this.textOf(name, caller);
     if (text === undefined) return request.error(E.ISDIR);
-    const handle = this.add(new TextFile(text));
+    const handle = this.addText(text, caller.uid, this.next);
     this.ports.journal?.put(handle, { kind: 'text', name: name as string, caller });
     this.reply(request, handle, TEXT);
+  }
+
+  private addText(text: string, uid: number, handle: number): number {
+    const allowance = this.allowanceOf(uid);
+    allowance.files++;
+    allowance.bytes += text.length;
+    const release = (): void => {
+      allowance.bytes -= text.length;
+      this.closed(uid);
+    };
+    return this.add(new TextFile(text, release), handle);
   }
 
   private openEvents(request: Request, caller: Caller): void {
@@ -161,7 +192,16 @@ export class Opens {
     const isVisible = ({ ino, path }: LeaseEvent): boolean => visibleTo(this.ports, caller)({ ino, path });
     const polled = (kernelHandle: number): void => journal?.put(handle, { kind: 'events', caller, kernelHandle });
     const kept = journal && outboxJournal(journal, handle, polled);
-    const stream: EventStream = new EventStream(notifier, isVisible, () => this.streams.delete(stream), kept);
+    const stream: EventStream = new EventStream(
+      notifier,
+      isVisible,
+      () => {
+        this.streams.delete(stream);
+        this.closed(caller.uid);
+      },
+      kept,
+    );
+    this.allowanceOf(caller.uid).files++;
     this.streams.add(stream);
     this.add(stream, handle);
     return stream;
@@ -302,7 +342,7 @@ export class Opens {
     const { journal, leases } = this.ports;
     for (const [handle, state] of journal?.handles() ?? []) {
       if (state.kind === 'text') {
-        this.add(new TextFile(this.textOf(state.name as FixedName, state.caller) ?? ''), handle);
+        this.addText(this.textOf(state.name as FixedName, state.caller) ?? '', state.caller.uid, handle);
       } else if (state.kind === 'guarded') {
         this.restoreGuarded(handle, state);
       } else if (state.kind === 'device') {

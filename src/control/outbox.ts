@@ -40,10 +40,17 @@ export class Outbox {
   private readonly notifier: Notifications;
   private readonly overflow: (lost: number) => string;
   private readonly journal: OutboxJournal | undefined;
+  private readonly allowance: { bytes: number };
   private nextSeq = 1;
 
-  /** `overflow` writes the line that tells how many events were lost. */
-  constructor(notifier: Notifications, overflow: (lost: number) => string, journal?: OutboxJournal) {
+  /** `overflow` writes the line that tells how many events were lost; `allowance` counts what all handles of a user keep. */
+  constructor(
+    notifier: Notifications,
+    overflow: (lost: number) => string,
+    journal?: OutboxJournal,
+    allowance: { bytes: number } = { bytes: 0 },
+  ) {
+    this.allowance = allowance;
     this.notifier = notifier;
     this.overflow = overflow;
     this.journal = journal;
@@ -54,7 +61,7 @@ export class Outbox {
     for (const line of lines) {
       this.items.push(line);
       this.nextSeq = line.seq + 1;
-      if (line.events === 0) this.unread += line.bytes.length;
+      if (line.events === 0) this.keep(line.bytes.length);
       else this.events += 1;
     }
     this.kernelHandle = kernelHandle;
@@ -74,7 +81,7 @@ export class Outbox {
   }
 
   deliver(item: Line): void {
-    this.unread += item.bytes.length;
+    this.keep(item.bytes.length);
     // In the order in which they were promised, which is that of the journal.
     const at = this.items.findIndex(({ seq }) => seq > item.seq);
     if (at < 0) this.items.push(item);
@@ -123,7 +130,13 @@ export class Outbox {
   close(): void {
     for (const { request } of this.readers.splice(0)) request.error(E.BADF);
     this.items = [];
+    this.keep(-this.unread);
     this.kernelHandle = 0;
+  }
+
+  private keep(bytes: number): void {
+    this.unread += bytes;
+    this.allowance.bytes += bytes;
   }
 
   private wake(): void {
@@ -145,7 +158,7 @@ export class Outbox {
       const item = this.items[done] as Item;
       const copied = item.bytes.copy(bytes, start + used, this.offset, this.offset + limit - used);
       used += copied;
-      if (item.events === 0) this.unread -= copied;
+      if (item.events === 0) this.keep(-copied);
       this.offset += copied;
       if (this.offset < item.bytes.length) break;
       this.offset = 0;

@@ -13,6 +13,8 @@ import type { LeaseRefusal, Notifications, Pending, Request } from './ports.ts';
 
 /** Bytes of replies that a session may leave unread; then writes are refused with ENOBUFS until it reads. */
 const MAX_UNREAD = 1 << 20;
+/** The same of all sessions of one user who is no administrator. */
+export const MAX_UNREAD_OF_USER = 1 << 24;
 const NEWLINE = 10;
 
 /** Does a request, see outcome.ts. */
@@ -28,6 +30,7 @@ export class ControlSession implements Handle {
   /** The form of the last request: events are told in it. */
   form: Form = 'plain';
   private readonly outbox: Outbox;
+  private readonly allowance: { bytes: number } | undefined;
   private readonly asker: (request: Request) => Asker;
   private readonly perform: Perform;
   private readonly takeIoctl: (request: Request, asker: Asker) => boolean;
@@ -53,6 +56,8 @@ export class ControlSession implements Handle {
     onRelease: () => void;
     /** Keep what the session has to tell, and what else the next daemon needs. */
     journal?: OutboxJournal;
+    /** What all sessions of the user keep; undefined for administrators. */
+    allowance?: { bytes: number };
     save?: (state: Omit<SessionState, 'id' | 'caller'>) => void;
   }) {
     this.id = options.id;
@@ -64,7 +69,9 @@ export class ControlSession implements Handle {
       options.notifier,
       (lost) => writeEvent(this.form, { event: 'overflow', lost }),
       options.journal,
+      options.allowance,
     );
+    this.allowance = options.allowance;
     this.save = options.save;
   }
 
@@ -121,7 +128,7 @@ export class ControlSession implements Handle {
   }
 
   write(request: Request, _offset: number, size: number): void {
-    if (this.outbox.unread >= MAX_UNREAD) {
+    if (this.outbox.unread >= MAX_UNREAD || (this.allowance?.bytes ?? 0) >= MAX_UNREAD_OF_USER) {
       request.error(E.NOBUFS);
       return;
     }

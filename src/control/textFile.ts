@@ -5,8 +5,10 @@ import type { Request } from './ports.ts';
 /** An open text file: what it said at the open, however slowly it is read. */
 export class TextFile implements Handle {
   private readonly text: Buffer;
+  readonly release: () => void;
 
-  constructor(text: string) {
+  constructor(text: string, onRelease: () => void) {
+    this.release = onRelease;
     this.text = Buffer.from(text, 'utf8');
   }
 
@@ -19,6 +21,4 @@ export class TextFile implements Handle {
   write(request: Request): void {
     request.error(E.BADF);
   }
-
-  release(): void {}
 }

@@ -46,6 +46,9 @@ export class Core {
   epoch = 0;
   /** Live leases and tombstones. */
   readonly leases = new Map<number, Lease>();
+  /** Live leases by the user they were given to, and who that was (a reclaim may change the holder). */
+  readonly liveByUid = new Map<number, number>();
+  private readonly ownerOf = new Map<Lease, number>();
   live = 0;
   readonly files = new Map<number, FileLeases>();
   readonly bySession = new Map<number, Set<Lease>>();
@@ -181,6 +184,9 @@ export class Core {
     }
     if (isLive(lease.state)) {
       this.live++;
+      const { uid } = lease.holder;
+      this.ownerOf.set(lease, uid);
+      this.liveByUid.set(uid, (this.liveByUid.get(uid) ?? 0) + 1);
       this.file(lease.ino).index.insert(
         lease.offset,
         lease.end,
@@ -194,11 +200,21 @@ export class Core {
   /** The lease covers its range no longer; its tombstone may stay. */
   delist(lease: Lease): void {
     this.live--;
+    this.disown(lease);
     this.files.get(lease.ino)?.index.remove(lease.offset, lease);
     lease.parent?.children?.delete(lease);
     if (this.onEnd) this.afterwards(() => this.onEnd?.());
     this.touch(lease.ino);
     if (lease.parent) this.touch(lease.parent.ino);
+  }
+
+  private disown(lease: Lease): void {
+    const uid = this.ownerOf.get(lease);
+    if (uid === undefined) return;
+    this.ownerOf.delete(lease);
+    const left = (this.liveByUid.get(uid) ?? 1) - 1;
+    if (left === 0) this.liveByUid.delete(uid);
+    else this.liveByUid.set(uid, left);
   }
 
   /** Out of all tables. */

@@ -124,13 +124,15 @@ function breaking(core: Core, parent: Lease): Refusal {
 }
 
 function limits(core: Core, holder: Holder): Refusal | undefined {
-  const { leasesPerSession, leasesPerFilesystem } = core.options;
+  const { leasesPerSession, leasesPerFilesystem, leasesPerUid } = core.options;
+  const ofUser = holder.uid === 0 ? 0 : (core.liveByUid.get(holder.uid) ?? 0);
   const limit = (count: number, whose: string) => ({
     errno: E.NOLCK,
     cause: 'limit',
     hint: `${whose} may have ${count} leases`,
   });
   if ((core.bySession.get(holder.session)?.size ?? 0) >= leasesPerSession) return limit(leasesPerSession, 'a session');
+  if (ofUser >= leasesPerUid) return limit(leasesPerUid, 'a user');
   if (core.live >= leasesPerFilesystem) return limit(leasesPerFilesystem, 'a filesystem');
   return undefined;
 }

@@ -117,6 +117,8 @@ export interface LeaseOptions {
   leasesPerSession: number;
   leasesPerFilesystem: number;
   waitersPerUid: number;
+  /** Live leases of one user other than root, over all his sessions. */
+  leasesPerUid: number;
   delaysPerRecall: number;
 }
 
@@ -139,5 +141,6 @@ export const DEFAULT_OPTIONS: LeaseOptions = {
   leasesPerSession: 10_000,
   leasesPerFilesystem: 1_000_000,
   waitersPerUid: 1_000,
+  leasesPerUid: 100_000,
   delaysPerRecall: 16,
 };
