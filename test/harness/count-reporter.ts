@@ -42,6 +42,8 @@ export default class CountReporter implements Reporter {
       else if (state === 'failed') this.counts.failed++;
       else this.counts.skipped++;
     }
+    // A failed beforeAll belongs to its suite, and the tests of it are no more than skipped.
+    for (const suite of module.children.allSuites()) this.counts.failed += suite.errors().length;
     this.counts.failed += module.errors().length;
   }
 

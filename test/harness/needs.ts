@@ -1,5 +1,6 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
 import { describe } from 'vitest';
 
 /** Why tests on a real mount can not run here; undefined when they can. */
@@ -24,10 +25,25 @@ export function hasTool(name: string): boolean {
   });
 }
 
+/** The folder on the way to `path` that other users may not enter; undefined for none. */
+function closedFolder(path: string): string | undefined {
+  for (let folder = path; ; folder = dirname(folder)) {
+    if ((statSync(folder).mode & 0o001) === 0) return folder;
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
+/** Why an ordinary user can not run what is in this checkout, on files in the temp folder; undefined when he can. */
+export function whyNoOrdinaryUser(): string | undefined {
+  const closed = closedFolder(dirname(dirname(import.meta.dirname))) ?? closedFolder(tmpdir());
+  if (closed !== undefined) return `needs ${closed} open to other users`;
+  return (statSync(tmpdir()).mode & 0o002) === 0 ? `needs ${tmpdir()} writable by other users` : undefined;
+}
+
 /** A suite on a real mount. Where the machine lacks something, it is skipped and its name tells why. */
-export function describeMounted(name: string, tools: readonly string[], suite: () => void): void {
+export function describeMounted(name: string, tools: readonly string[], suite: () => void, lacks?: string): void {
   const missing = tools.filter((tool) => !hasTool(tool));
-  const why = whyNoMounts() ?? (missing.length > 0 ? `needs ${missing.join(', ')}` : undefined);
+  const why = whyNoMounts() ?? (missing.length > 0 ? `needs ${missing.join(', ')}` : lacks);
   if (why === undefined) describe.sequential(name, suite);
   else describe.skip(`${name} (skipped: ${why})`, suite);
 }
