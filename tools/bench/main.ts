@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.ts';
 import { command } from './command.ts';
+import { benchDirect } from './direct.ts';
 import { measureLeases, windows } from './leases.ts';
 import { markdown } from './markdown.ts';
 import { measureRow, type Plan, prepareData } from './measure.ts';
@@ -20,7 +21,7 @@ const PEERS: readonly PeerMaker[] = [layoutfs, onefile, fuse2fs, ntfs3g, ext4, x
 const USAGE = `npm run bench -- [ROW…] [--quick] [--alone] [--peers NAME,…] [--rounds N] [--dir DIR] [--out DIR]
 
 Measures this filesystem and its peers side by side and writes results.json, results.md and results.svg.
-ROW: only these (${ROWS.map((row) => row.name).join(' ')} leases).
+ROW: only these (${ROWS.map((row) => row.name).join(' ')} leases); or direct alone: fio on the windows.
 --quick  under three minutes: short measurements, no cold rows.   --dir  where the volumes are made; default: temp folder.
 --alone  servers and load at real-time priority and on one processor (root): on a machine with other work, the ratios
          hold where they would drown otherwise; the other processors stay with the others.
@@ -53,9 +54,19 @@ async function main(): Promise<number> {
   const rows = ROWS.filter((row) =>
     positionals.length ? positionals.includes(row.name) : !(values.quick && row.slow),
   );
-  if (makers.length === 0 || positionals.some((name) => name !== 'leases' && !ROWS.some((row) => row.name === name))) {
+  if (
+    makers.length === 0 ||
+    positionals.some((name) => name !== 'leases' && name !== 'direct' && !ROWS.some((row) => row.name === name))
+  ) {
     console.error(USAGE);
     return 2;
+  }
+  if (positionals[0] === 'direct') {
+    const rounds = Math.max(1, Number(values.rounds ?? (values.quick ? 3 : 7)));
+    const size = 64 * 2 ** 20;
+    const say = (line: string): unknown => process.stderr.write(`${line}\n`);
+    console.log(await benchDirect({ rounds, size, duration: values.quick ? 300 : 1500, dir: values.dir, say }));
+    return 0;
   }
   const undo = new Undo();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
