@@ -97,12 +97,12 @@ async function parents(context: Context): Promise<void> {
   );
 }
 
-/** Two holders of an `exclusive` or `swap` range: the older one keeps it. Sub-leases share with their parent. */
+/** Two holders of an `exclusive` or `swap` range: the older one keeps it. One holder may have several, and sub-leases share. */
 async function singles(context: Context): Promise<void> {
   await context.each<Lease & { other: number }>(
     `SELECT b.id, b.ino, min(a.id) AS other FROM lease b JOIN lease a ON a.ino = b.ino AND a.id < b.id
        WHERE a.state IN ('GRANTED', 'RECALLED') AND b.state = 'GRANTED' AND a.kind = b.kind AND a.kind IN ('exclusive', 'swap')
-         AND a.parent IS NULL AND b.parent IS NULL
+         AND a.parent IS NULL AND b.parent IS NULL AND (a.pid, a.pid_start) <> (b.pid, b.pid_start)
          AND (a.length = -1 OR a.offset + a.length > b.offset) AND (b.length = -1 OR b.offset + b.length > a.offset)
        GROUP BY b.id`,
     ({ id, ino, other }) => {

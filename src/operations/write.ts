@@ -21,6 +21,8 @@ const HEAD = 40;
 export function write(fs: Filesystem, request: Request): void {
   const inode = fs.inodes.get(request.nodeid);
   if (inode === undefined) return request.error(E.STALE);
+  // No kernel asks for it; it would give blocks to what has none.
+  if (!inode.isRegular) return request.error(E.INVAL);
   const fh = request.u64(0);
   let offset = request.u64(8);
   let size = request.u32(16);

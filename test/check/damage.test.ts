@@ -445,7 +445,7 @@ const DAMAGES: Damage[] = [
     code: 'lease-double',
     what: 'two exclusive leases on one range',
     safe: false,
-    sql: `UPDATE lease SET kind = 'exclusive' WHERE id = 1; UPDATE lease SET kind = 'exclusive', state = 'GRANTED', ino = 9 WHERE id = 2`,
+    sql: `UPDATE lease SET kind = 'exclusive' WHERE id = 1; UPDATE lease SET kind = 'exclusive', state = 'GRANTED', ino = 9, pid = pid + 1 WHERE id = 2`,
     after: (f) =>
       expect(f.rows('SELECT state FROM lease ORDER BY id')).toEqual([{ state: 'GRANTED' }, { state: 'ORPHANED' }]),
   },

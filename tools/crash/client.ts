@@ -112,7 +112,9 @@ export class Client {
     const request = new Request(this.owner, message);
     if (!request.load(message.length)) throw new Error('malformed request');
     try {
-      this.house.handlers[OP[op]]?.(request);
+      const handler = this.house.handlers[OP[op]];
+      if (handler) handler(request);
+      else request.error(E.NOSYS);
     } catch (error) {
       this.thrown.push(error);
       this.hooks.handlerThrew?.(error);
