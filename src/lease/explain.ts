@@ -45,7 +45,9 @@ function cureFor(lease: Lease, errno: number): string {
         ? `allocation is refused under a direct lease: break it, have its holder return it, or wait=SECONDS`
         : lease.slot === 'exclusive'
           ? `the holder is setting the file up: wait=SECONDS, or break it`
-          : `nothing recalls it: its holder must return it, or an administrator revoke id=${id}`;
+          : lease.facts.column === 'layout'
+            ? 'its holder is asked to return it: try again, or wait=SECONDS'
+            : `nothing recalls it: its holder must return it, or an administrator revoke id=${id}`;
   }
 }
 

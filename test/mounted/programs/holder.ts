@@ -31,7 +31,8 @@ function lines(): Record<string, unknown>[] {
     try {
       count = readSync(session, buffer, 0, buffer.length, null);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      // The daemon was killed: what is mapped lives on, and so does this process.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') session = -1;
     }
     if (count === 0) break;
     text += buffer.toString('utf8', 0, count);
