@@ -8,9 +8,9 @@ const suite = missing.length === 0 ? describe : describe.skip;
 /** The short version of `npm run model`: as deep as fits into a few seconds. */
 suite(`the formal model of leases${missing.length > 0 ? ` (skipped: needs ${missing.join(', ')})` : ''}`, () => {
   it.each([[[]], [['HOLD']]])(
-    'has no violation within 180 statements, %j',
+    'has no violation within 260 statements, %j',
     (defines) => {
-      const outcome = check(defines, 180, 60_000, '-O0');
+      const outcome = check(defines, 260, 60_000, '-O0');
       expect(outcome.errors, outcome.text.slice(0, 2000)).toBe(0);
       expect(outcome.states).toBeGreaterThan(1000);
     },
