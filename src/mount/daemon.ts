@@ -1,5 +1,7 @@
+import { isControlNode } from '../control/nodes.ts';
 import type { ConnectionInfo } from '../fuse/init.ts';
 import { openAndMount, unmount } from '../fuse/mount.ts';
+import type { NativeMount } from '../fuse/native/mount.ts';
 import type { InitFlag } from '../fuse/protocol.ts';
 import { Session } from '../fuse/session.ts';
 import { systemClock } from '../system/clock.ts';
@@ -76,13 +78,15 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   const saved = before && handover?.info;
   let house: House;
   let fd: number;
+  let native: NativeMount | undefined;
   try {
     const log = (level: string, message: string): void => console.error(`${level}: ${message}`);
     house = new House(volume, options, systemClock, log, handover, before !== undefined);
     if (options.errors === 'exit') house.onFailure = () => setImmediate(() => process.exit(1));
     const errno = volume.ready();
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
-    fd = saved && inherited ? inherited.fuse : mountVolume(image, dir, options, inherited?.fuse);
+    if (options.transport === 'fuse-native') native = await mountNative(image, dir, options);
+    fd = native?.fd ?? (saved && inherited ? inherited.fuse : mountVolume(image, dir, options, inherited?.fuse));
   } catch (error) {
     volume.abandon();
     throw error;
@@ -99,7 +103,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
       handover.status = STATUS.SERVING;
       tellSupervisor();
     }
-    ready();
+    if (native === undefined) ready();
   };
   const session = new Session({
     fd,
@@ -112,6 +116,18 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     onInit: connected,
   });
   house.attach(session);
+  // Requests come by way of the event loop there: it must not be kept waiting.
+  if (native !== undefined) session.eventsExpected = () => true;
+  native?.start().then(
+    () => {
+      house.connected(dir, session.info);
+      ready();
+    },
+    (error) => {
+      ready(error);
+      session.stop();
+    },
+  );
   if (saved) connected(session.info);
   const forget = unmountOnSignals(dir, house);
   const pass = (): void => session.stop();
@@ -127,7 +143,24 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   }
   const errno = await house.shutDown();
   if (errno !== 0) console.error(`the volume could not be closed cleanly: ${errnoName(errno)}`);
+  // The package keeps the event loop alive although its thread is done.
+  if (native !== undefined) process.exit(errno === 0 ? 0 : 1);
   return errno === 0 ? 0 : 1;
+}
+
+/**
+ * Loaded only where it is asked for: an optional package. It tells no process: holders pass for this one, which lives as
+ * long as the mount and must not be ended by a fence, and operations on files are nobody's own.
+ */
+async function mountNative(image: string, dir: string, options: MountOptions): Promise<NativeMount> {
+  const { nativeMount } = await import('../fuse/native/mount.ts');
+  return nativeMount({
+    dir,
+    fsname: image,
+    subtype: 'layoutfs',
+    defaultPermissions: options.defaultPermissions,
+    pidOf: (nodeid) => (isControlNode(nodeid) ? process.pid : 0),
+  });
 }
 
 function mountVolume(image: string, dir: string, options: MountOptions, fd: number | undefined): number {

@@ -47,6 +47,8 @@ export interface MountOptions {
   supervise: boolean;
   /** Mappings may dirty as much memory as those of other filesystems (writeback.ts). */
   trustWriteback: boolean;
+  /** By which way requests come: /dev/fuse, or the npm package fuse-native. */
+  transport: 'kernel' | 'fuse-native';
   trace: boolean;
   debug: boolean;
   /** File that takes the daemon's messages when it runs in the background; undefined: IMAGE.log. */
@@ -108,6 +110,7 @@ export function defaultMountOptions(root = process.getuid?.() === 0): MountOptio
     inject: false,
     supervise: false,
     trustWriteback: root,
+    transport: 'kernel',
     trace: false,
     debug: false,
     log: undefined,
@@ -288,6 +291,11 @@ export const OPTIONS: readonly OptionRow[] = [
     field: 'trustWriteback',
     sets: false,
     help: "keep the kernel's limit of 1 % of the dirty memory for this mount",
+    name: 'transport',
+    type: 'word',
+    field: 'transport',
+    words: ['kernel', 'fuse-native'],
+    help: 'how requests come: by /dev/fuse, or by the npm package fuse-native (docs/fuse-native.md)',
   },
   { name: 'trace', type: 'flag', field: 'trace', help: 'print every request and reply' },
   { name: 'debug', type: 'flag', field: 'debug', help: 'more messages, more checks' },

@@ -84,6 +84,7 @@ const cSocketpair = bind<(domain: number, type: number, protocol: number, addr: 
 const cPipe2 = bind<(addr: number, flags: number) => number>('pipe2', 'int', [P, 'int']);
 const cEventfd = bind<(initial: number, flags: number) => number>('eventfd', 'int', ['uint32_t', 'int']);
 const cMemfd = bind<(name: string, flags: number) => number>('memfd_create', 'int', ['str', 'unsigned int']);
+const cShutdown = bind<(fd: number, how: number) => number>('shutdown', 'int', ['int', 'int']);
 const cSendmsg = bind<(fd: number, addr: number, flags: number) => number>('sendmsg', L, ['int', P, 'int']);
 const cRecvmsg = bind<(fd: number, addr: number, flags: number) => number>('recvmsg', L, ['int', P, 'int']);
 const cClockGettime = bind<(id: number, addr: number) => number>('clock_gettime', 'int', ['int', P]);
@@ -341,6 +342,11 @@ export function pipe2(flags: number): [number, number] | number {
 export function eventfd(): number {
   const r = cEventfd(0, O.CLOEXEC | O.NONBLOCK);
   return r < 0 ? failure() : r;
+}
+
+/** Ends a socket in both directions, whoever else has descriptors of it: 0 or -errno. */
+export function shutdown(socket: number): number {
+  return cShutdown(socket, 2) < 0 ? failure() : 0;
 }
 
 /** One message of one or more bytes with one descriptor over a local socket: bytes sent or -errno. */
