@@ -291,6 +291,8 @@ export const OPTIONS: readonly OptionRow[] = [
     field: 'trustWriteback',
     sets: false,
     help: "keep the kernel's limit of 1 % of the dirty memory for this mount",
+  },
+  {
     name: 'transport',
     type: 'word',
     field: 'transport',
