@@ -22,13 +22,14 @@ export const mount: Command = {
     'With -f it stays in the foreground, and Ctrl-C unmounts.',
   options: {
     options: { type: 'string', short: 'o', multiple: true, value: 'OPTION,…', help: 'mount options, see below' },
+    trace: { type: 'boolean', help: 'print every request and reply, as -o trace' },
     foreground: { type: 'boolean', short: 'f', help: 'stay in the foreground; messages on stderr' },
   },
   positionals: [2, 2],
   examples: [
     'layoutfs mount disk.img /mnt',
     'layoutfs mount disk.img /mnt -o break=10,commit=5',
-    'layoutfs mount disk.img /mnt -f -o trace',
+    'layoutfs mount disk.img /mnt -f --trace',
   ],
   more: () => {
     const width = 34;
@@ -36,7 +37,7 @@ export const mount: Command = {
     return ['Mount options:', ...rows].join('\n');
   },
   async run({ options, positionals, json }) {
-    const texts = (options.options as string[] | undefined) ?? [];
+    const texts = [...((options.options as string[] | undefined) ?? []), ...(options.trace === true ? ['trace'] : [])];
     const [image, dir] = placesOf(positionals[0] as string, positionals[1] as string);
     const parsed = parseOrExplain(texts);
     if (options.foreground === true) return serveHere(image, dir, parsed, texts);
