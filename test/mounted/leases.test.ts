@@ -221,7 +221,9 @@ describeMounted('leases on a mount', ['truncate', 'python3'], () => {
       breaker: { pid: truncate.pid, command: 'truncate' },
     });
     const waiters = await volume.bash('cat .layout/waiters');
-    expect(waiters).toMatch(new RegExp(`operation +setattr.size +\\d+ +${truncate.pid} +truncate .*s +\\d+\\.\\ds +${id}\n`));
+    expect(waiters).toMatch(
+      new RegExp(`operation +setattr.size +\\d+ +${truncate.pid} +truncate .*s +\\d+\\.\\ds +${id}\n`),
+    );
     const why = await volume.layoutfs(['why', join(volume.dir, 'data'), 'shrink']);
     expect(why.stdout).toMatch(/waits/);
     const {
