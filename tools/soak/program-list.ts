@@ -33,6 +33,33 @@ export const PROGRAMS: readonly Program[] = [
       make -q && touch all.h && ! make -q && make -s -j4 && make -s clean && test ! -e main`,
   },
   {
+    name: 'autotools: autoreconf, configure, make -j4, check, distcheck',
+    needs: ['autoreconf', 'automake', 'make', 'cc'],
+    seconds: 300,
+    script: `
+      mkdir auto && cd auto && mkdir src
+      cat > configure.ac <<'END'
+AC_INIT([hello], [1.0], [nobody@example.org])
+AM_INIT_AUTOMAKE([foreign subdir-objects])
+AC_PROG_CC
+AC_CHECK_HEADERS([unistd.h sys/mman.h])
+AC_CHECK_FUNCS([mmap fallocate copy_file_range])
+AC_CONFIG_HEADERS([config.h])
+AC_CONFIG_FILES([Makefile])
+AC_OUTPUT
+END
+      { echo 'bin_PROGRAMS = hello'; printf 'hello_SOURCES = src/main.c'
+        for i in $(seq 40); do printf ' src/part%d.c' $i; done
+        printf '\nTESTS = hello\n'; } > Makefile.am
+      { echo '#include "config.h"'; for i in $(seq 40); do echo "int part$i(void);"; done; echo 'int main(void) { int x = 0;'
+        for i in $(seq 40); do echo "x += part$i();"; done; echo 'return x == 820 ? 0 : 1; }'; } > src/main.c
+      for i in $(seq 40); do echo "int part$i(void) { return $i; }" > src/part$i.c; done
+      autoreconf -i > "$ROOT/autoreconf.log" 2>&1
+      mkdir build && cd build && ../configure --prefix="$PWD/../inst" > "$ROOT/configure.log"
+      make -j4 > "$ROOT/make.log" 2>&1 && make check > "$ROOT/check.log" 2>&1 && make install > "$ROOT/install.log" && ../inst/bin/hello
+      make -j4 distcheck > "$ROOT/distcheck.log" 2>&1 && test -f hello-1.0.tar.gz`,
+  },
+  {
     name: 'npm ci of this project, and its type check',
     needs: ['npm'],
     seconds: 400,
