@@ -253,7 +253,10 @@ export function drain(context: VerbContext, values: RequestOf<'drain'>, done: Do
   if (ports.options.readOnly) return void done(failed(E.ROFS));
   const { blockSize } = ports.device;
   const start = Math.floor((values.offset ?? 0) / blockSize);
-  const end = Math.ceil(((values.offset ?? 0) + (values.length ?? ports.device.size)) / blockSize);
+  // A range to any end, or beyond it, ends with the device.
+  const asked = (values.offset ?? 0) + (values.length ?? ports.device.size);
+  const end = Math.floor(Math.min(Math.ceil(asked / blockSize) * blockSize, ports.device.size) / blockSize);
+  if (end <= start) return void done(failed(E.INVAL, 'the range is empty, or beyond the device'));
   const avoid = { start, length: end - start };
   const reply: ReplyOf<'drain'> = { moved: 0, left: 0, blockers: [] };
   const todo = ports.blocks.owners(start, end - start);
