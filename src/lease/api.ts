@@ -135,7 +135,9 @@ export type Granted = Held & { token: string; secret?: string };
 export type GetResult = Granted | Refused;
 export type VerbResult = Held | Refused;
 /** A return that cuts a hole leaves two leases: `rest` is the upper one, with an id of its own. */
-export type ReturnResult = (Held & { rest?: { id: number; seq: number; offset: number; length: number } }) | Refused;
+export type ReturnResult =
+  | (Held & { rest?: { id: number; seq: number; offset: number; length: number; name?: string } })
+  | Refused;
 
 /** A verb or an operation that waits. `cancel` ends it with an errno (EINTR, ECANCELED): its callback is called with it. */
 export interface Waiting {

@@ -5,6 +5,7 @@ import type { Core } from './core.ts';
 import { ended, invalid, refusalBy, staleRefusal } from './explain.ts';
 import { held, heldResult } from './hold.ts';
 import { Lease, rowOf } from './lease.ts';
+import { armRenewal } from './named.ts';
 import { acknowledged } from './odp.ts';
 import { armDeadline, recall } from './recall.ts';
 import { may, move } from './transitions.ts';
@@ -168,7 +169,10 @@ function trim(core: Core, lease: Lease, offset: number, end: number): ReturnResu
   meet(core, lease);
   const result = heldResult(core, lease);
   if (!rest) return result;
-  return { ...result, rest: { id: rest.id, seq: rest.seq, offset: rest.offset, length: rest.length } };
+  return {
+    ...result,
+    rest: { id: rest.id, seq: rest.seq, offset: rest.offset, length: rest.length, name: rest.terms.name },
+  };
 }
 
 function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease {
@@ -177,15 +181,14 @@ function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease 
     id,
     lease.ino,
     lease.path,
-    { ...lease.terms, name: undefined },
+    { ...lease.terms, name: lease.terms.name === undefined ? undefined : freeName(core, `${lease.terms.name}.${id}`) },
     { ...lease.holder },
     offset,
     end,
     lease.tokenHash,
     core.epoch,
   );
-  // Only one of two halves can keep the name; the other one lives as long as the session.
-  if (lease.terms.bind === 'named') rest.terms.bind = 'fd';
+  rest.secretHash = lease.secretHash;
   rest.parent = lease.parent;
   rest.raw = lease.raw;
   rest.grantedAt = lease.grantedAt;
@@ -198,6 +201,7 @@ function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease 
     rest.children.add(child);
   }
   move(core, rest, 'grant', { reason: 'split' });
+  if (rest.terms.bind === 'named') armRenewal(core, rest);
   for (const child of rest.children ?? []) core.ports.store.update(rowOf(child));
   const { recall: current } = lease;
   if (current && rest.overlaps(current.offset, current.end)) {
@@ -212,6 +216,11 @@ function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease 
     });
   }
   return rest;
+}
+
+/** Names are unique: the upper part of a named lease is reclaimed, with the same secret, by a name of its own. */
+function freeName(core: Core, name: string): string {
+  return core.byName.has(name) ? freeName(core, `${name}+`) : name;
 }
 
 /** What is left of a recalled lease may be all that the breakers leave it. */

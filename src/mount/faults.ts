@@ -26,6 +26,9 @@ export class Faults {
         for (const call of ['pread', 'pwrite'] as const)
           this.io.faults.push({ call, from: offset, to: offset + length, errno: E.IO, times: count });
         return 0;
+      case 'no-space':
+        this.io.faults.push({ call: 'fallocate', from: offset, to: offset + length, errno: E.NOSPC, times: count });
+        return 0;
       case 'clock-step':
         if (by === undefined) return E.INVAL;
         this.clock.step(by * 1000);

@@ -101,6 +101,28 @@ describe('bindings (leases.md section 2)', () => {
     expect(w.giveBack(2, lease.id).ok).toBe(true);
   });
 
+  test('named, given back in the middle: both parts keep the binding, each reclaimed by a name of its own', () => {
+    const w = new World();
+    w.create(5, 8);
+    const lease = w.take(1, 5, { kind: 'direct', bind: 'named', name: 'db', offset: 0, length: 8 * BLOCK });
+    const { rest } = w.giveBack(1, lease.id, undefined, { offset: 3 * BLOCK, length: 2 * BLOCK });
+    const { id, name } = rest as { id: number; name: string };
+    expect(name).toBe(`db.${id}`);
+    w.clock.advance(29_000);
+    expect(w.leases.renew({ id }, w.holder(1)).ok).toBe(true);
+    w.clock.advance(1000);
+    expect([w.state(lease.id), w.state(id)]).toEqual(['ORPHANED', 'GRANTED']);
+    w.crash();
+    expect(w.state(id)).toBe('ORPHANED');
+    expect(w.leases.reclaim(name, 'wrong', w.holder(2))).toMatchObject({ errno: E.ACCES });
+    expect(w.leases.reclaim(name, lease.secret as string, w.holder(2))).toMatchObject({ ok: true, id });
+    expect(w.leases.reclaim('db', lease.secret as string, w.holder(2))).toMatchObject({ ok: true, id: lease.id });
+    expect(w.leases.list({ ino: 5 }).map((v) => [v.offset / BLOCK, v.length / BLOCK, v.bind])).toEqual([
+      [0, 3, 'named'],
+      [5, 3, 'named'],
+    ]);
+  });
+
   test('no renewal while it is being recalled', () => {
     const w = new World();
     w.create(5, 8);

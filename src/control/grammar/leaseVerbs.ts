@@ -51,6 +51,7 @@ export const LEASE_VERBS = {
       ...changed,
       rest: f.integer('a range out of the middle leaves two leases: the id of the upper one'),
       rest_seq: f.integer('its seq'),
+      rest_name: f.text('of a named lease: the name by which the upper one is reclaimed, with the same secret'),
       stale: f.flag('a write that waits for another lease keeps older pages: readers may meet them until it is over'),
     },
     example: 'return id=7 seq=2',

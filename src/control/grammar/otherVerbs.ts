@@ -108,7 +108,16 @@ export const OTHER_VERBS = {
     request: {
       fault: f.required(
         f.choice(
-          ['lose-event', 'delay-ack', 'fail-fence', 'device-error', 'device-lost', 'clock-step', 'no-passthrough'],
+          [
+            'lose-event',
+            'delay-ack',
+            'fail-fence',
+            'device-error',
+            'device-lost',
+            'no-space',
+            'clock-step',
+            'no-passthrough',
+          ],
           'what goes wrong',
         ),
       ),

@@ -127,7 +127,7 @@ export function return_(context: VerbContext, values: RequestOf<'return'>, done:
 
 function returned(context: VerbContext, result: ReturnResult, stale: boolean, done: Done<'return'>): void {
   if (!result.ok) return done(refused(result.errno, result.refusal));
-  const rest = result.rest && { rest: result.rest.id, rest_seq: result.rest.seq };
+  const rest = result.rest && { rest: result.rest.id, rest_seq: result.rest.seq, rest_name: result.rest.name };
   durably(context, { ...changedReply(result), ...rest, ...(stale ? { stale } : {}) }, done);
 }
 

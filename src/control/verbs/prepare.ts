@@ -49,6 +49,7 @@ export function prepare(
   let needs = whatLacks(context, inode, from, to, values);
   const changed = needs.blocks || needs.zeros || needs.ownership || needs.place || end > inode.size;
   let over = false;
+  let triedFences = false;
   const finish = (errno: number): void => {
     over = true;
     if (errno !== 0)
@@ -75,6 +76,11 @@ export function prepare(
         if (at >= to) return finish(0);
         const next = Math.min(to, at + Math.max(1, Math.floor(ZERO_BYTES / blockSize)));
         const failure = ports.blocks.allocate(inode, at, next, { zero: true });
+        if (failure === E.NOSPC && !triedFences && ports.leases.holdsSpace()) {
+          triedFences = true;
+          const { gen: now } = inode;
+          return ports.leases.retryFences(() => zero(at, now));
+        }
         if (failure !== 0) return finish(failure);
         if (next >= to) finish(0);
         else setImmediate(() => zero(next, inode.gen));
