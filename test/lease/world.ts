@@ -158,7 +158,7 @@ export class World {
     return file;
   }
 
-  private fill(file: File, block: number, unwritten = false): boolean {
+  fill(file: File, block: number, unwritten = false): boolean {
     for (let device = 0; device < this.deviceBlocks; device++) {
       if (this.used.has(device)) continue;
       this.used.add(device);
