@@ -10,19 +10,19 @@ suite(`the formal model of leases${missing.length > 0 ? ` (skipped: needs ${miss
   it.each([[[]], [['HOLD']]])(
     'has no violation within 260 statements, %j',
     (defines) => {
-      const outcome = check(defines, 260, 60_000, '-O0');
+      const outcome = check(defines, 260, 300_000, '-O0');
       expect(outcome.errors, outcome.text.slice(0, 2000)).toBe(0);
       expect(outcome.states).toBeGreaterThan(1000);
     },
-    120_000,
+    600_000,
   );
 
   // The others take a minute each: `npm run model`.
   it.each(FAULTS.slice(0, 4))(
     'sees the fault %s',
     (fault) => {
-      expect(check([fault], 200_000, 60_000, '-O0').errors).toBe(1);
+      expect(check([fault], 200_000, 300_000, '-O0').errors).toBe(1);
     },
-    120_000,
+    600_000,
   );
 });
