@@ -52,15 +52,18 @@ export class LeaseMap implements MapPort {
     const first = Math.floor(offset / blockSize);
     const last = Math.ceil(Math.min(end, inode.size) / blockSize);
     let at = first;
+    let deviceAt = -1;
     for (const piece of this.pieces(ino, first, last)) {
       if (piece.fileBlock > at) facts.hole = true;
-      at = piece.fileBlock + piece.length;
       if (piece.shared) facts.shared = true;
       if (piece.state === STATE.UNWRITTEN) facts.unwritten = true;
-      if (align === 0) continue;
-      const isLast = at === last;
-      const bits = (piece.fileBlock * blockSize) % align || (piece.deviceBlock * blockSize) % align;
-      if (bits !== 0 || (!isLast && (piece.length * blockSize) % align !== 0)) facts.misaligned = true;
+      // What differs in its state alone is still one run of the device. One that is not the last ends on a boundary, too.
+      if (align !== 0 && (piece.deviceBlock !== deviceAt || piece.fileBlock !== at)) {
+        const bounds = [piece.fileBlock, piece.deviceBlock, ...(deviceAt < 0 ? [] : [at])];
+        if (bounds.some((block) => (block * blockSize) % align !== 0)) facts.misaligned = true;
+      }
+      at = piece.fileBlock + piece.length;
+      deviceAt = piece.deviceBlock + piece.length;
     }
     if (at < last) facts.hole = true;
     return facts;

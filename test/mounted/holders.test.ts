@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { describeMounted, ended, type MountedVolume, mountVolume, until } from '../harness/index.ts';
 import { Actor } from './actor.ts';
-import { Holder } from './holder.ts';
+import { type Extent, Holder } from './holder.ts';
 
 const BLOCK = 4096;
 const SIZE = 16 * BLOCK;
@@ -126,5 +126,68 @@ os.close(session)
     await observer.verb({ verb: 'inject', fault: 'no-space', count: 2 });
     await volume.bash(': > another');
     expect(await observer.verb({ ...prepare, path: '/another' })).toMatchObject({ errno: 'ENOSPC' });
+  }, 60_000);
+
+  it('preconditions: shared, misaligned and other files', async () => {
+    const { holder, observer, volume } = await withFile();
+    const get = (path: string, fields: Record<string, unknown> = {}) =>
+      holder.request({ verb: 'get', path, kind: 'direct', ...fields });
+    await volume.bash('mkdir folder; ln -s data link; : > twin');
+    expect(await get('/folder')).toMatchObject({ ok: false, errno: 'EINVAL' });
+    expect(await get('/nothing')).toMatchObject({ ok: false, errno: 'ENOENT' });
+    expect(await observer.verb({ verb: 'clone', path: '/data', to: '/twin' })).toMatchObject({ ok: true });
+    expect(await get('/data')).toMatchObject({ ok: false, errno: 'ENXIO' });
+    expect(await get('/twin', { kind: 'frozen' })).toMatchObject({ ok: true });
+    // Half of it has blocks of its own now: only that half may be leased.
+    await observer.do('write', 'data', 0, SIZE / 2, 'q');
+    await observer.do('fsync', 'data');
+    expect(await get('/data', { offset: SIZE / 2, length: SIZE / 2 })).toMatchObject({ errno: 'ENXIO' });
+    const half = await get('/data', { offset: 0, length: SIZE / 2 });
+    expect(half).toMatchObject({ ok: true });
+    expect(await get('/data', { offset: BLOCK, length: BLOCK, align: SIZE / 2 })).toMatchObject({ errno: 'EINVAL' });
+
+    // Small files lie one behind the other: of those of two blocks, some begin at an odd one.
+    const align = 2 * BLOCK;
+    let odd = 0;
+    for (let i = 0; i < 8; i++) {
+      const path = `small${i}`;
+      await observer.do('write', path, 0, i % 2 === 0 ? BLOCK : align, 'x');
+      await observer.do('fsync', path);
+      if (i % 2 === 0) continue;
+      const { extents } = await holder.must({ verb: 'map', path: `/${path}` });
+      const [{ device }, second] = extents as [Extent, Extent?];
+      const reply = await get(`/${path}`, { align });
+      if (device % align === 0 && !second) expect(reply, path).toMatchObject({ ok: true });
+      else expect(reply, path).toMatchObject({ ok: false, errno: 'EINVAL' });
+      odd += device % align === 0 ? 0 : 1;
+      if (reply.ok) continue;
+      expect(await observer.verb({ verb: 'prepare', path: `/${path}`, align })).toMatchObject({ ok: true });
+      expect(await get(`/${path}`, { align }), 'once prepared').toMatchObject({ ok: true });
+    }
+    expect(odd).toBeGreaterThan(0);
+
+    // Written and unwritten, and yet one run of the device.
+    await observer.do('fallocate', 'mixed', 0, 0, align);
+    expect(await observer.verb({ verb: 'prepare', path: '/mixed', align, unwritten: true })).toMatchObject({
+      ok: true,
+    });
+    await observer.do('write', 'mixed', 0, BLOCK, 'x');
+    await observer.do('fsync', 'mixed');
+    expect((await holder.must({ verb: 'map', path: '/mixed' })).extents).toHaveLength(2);
+    expect(await get('/mixed', { align, unwritten_ok: true })).toMatchObject({ ok: true });
+  }, 60_000);
+
+  it('the seal survives a kill of the daemon, and a lease of a descriptor does not survive its process', async () => {
+    const { holder, observer, volume } = await withFile();
+    await observer.do('write', 'sealed', 0, SIZE, 's');
+    expect(await observer.verb({ verb: 'seal', path: '/sealed' })).toMatchObject({ ok: true });
+    await holder.take('/data');
+    await Promise.all([holder.kill(), observer.end()]);
+    await volume.kill();
+    await volume.remount();
+    const after = new Actor(volume);
+    expect((await after.outcome('write', 'sealed', SIZE, 1, 'w')).errno).toBe('ETXTBSY');
+    await after.do('truncate', 'data', 0);
+    expect((await after.verb({ verb: 'ls' })).leases).toEqual([]);
   }, 60_000);
 });
