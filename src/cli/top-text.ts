@@ -69,6 +69,9 @@ export function rates(before: Snapshot, now: Snapshot): Rates {
 }
 
 const rate = (n: number): string => (n >= 100 ? n.toFixed(0) : n.toFixed(1));
+/** The end of a path tells more than its beginning. */
+const cutFront = (path: string, columns: number): string =>
+  path.length <= columns ? path : `…${path.slice(path.length - Math.max(0, columns - 1))}`;
 /** Operations shown at most. */
 const OPERATIONS = 8;
 
@@ -83,13 +86,9 @@ export function topText(
   const { space } = view;
   const total = space.free + space.used + space.quarantined;
   const hits = view.hitShare === null ? '-' : `${(100 * view.hitShare).toFixed(0)}%`;
+  const figures = `${rate(view.perSecond)} requests/s, ${leases.length} leases, ${waiters.length} waiting`;
   const lines = [
-    bold(
-      cut(
-        `layoutfs ${dir}: ${rate(view.perSecond)} requests/s, ${leases.length} leases, ${waiters.length} waiting`,
-        columns,
-      ),
-    ),
+    bold(cut(`layoutfs ${cutFront(dir, columns - 'layoutfs : '.length - figures.length)}: ${figures}`, columns)),
     cut(
       `space ${bar(space.used, space.quarantined, total)} ${bytes(space.used)} used, ${bytes(space.quarantined)} quarantined, ` +
         `${bytes(space.free)} free`,

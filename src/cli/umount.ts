@@ -1,7 +1,7 @@
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unmount } from '../fuse/mount.ts';
-import { errnoName } from '../system/errno.ts';
+import { E, errnoName } from '../system/errno.ts';
 import { startTimeOf } from '../system/process.ts';
 import type { Command } from './command.ts';
 import { CommandError, EXIT, exitOfErrno, usageError } from './exit.ts';
@@ -10,6 +10,9 @@ import { printJson } from './output.ts';
 import { describeErrno } from './report.ts';
 
 const DEFAULT_WAIT = 60;
+/** EBUSY is believed after so many tries, so many milliseconds apart. */
+const BUSY_TRIES = 10;
+const BUSY_MS = 50;
 
 export const umount: Command = {
   name: 'umount',
@@ -32,7 +35,13 @@ export const umount: Command = {
     const daemon = daemonOf(mount);
     const abort = options.abort === true;
     if (abort) abortConnection(mount);
-    const result = await unmount(mount.dir, { lazy: options.lazy === true, force: abort });
+    const how = { lazy: options.lazy === true, force: abort };
+    let result = await unmount(mount.dir, how);
+    // What has just closed its last file may still be on its way out of the kernel.
+    for (let i = 0; i < BUSY_TRIES && result === -E.BUSY; i++) {
+      await sleep(BUSY_MS);
+      result = await unmount(mount.dir, how);
+    }
     if (result < 0) throw refusal(mount, -result);
     if (options.lazy !== true && seconds > 0) await daemonEnd(mount, daemon, seconds);
     if (json) printJson({ ok: true, dir: mount.dir, image: mount.source });
