@@ -168,6 +168,11 @@ export class House {
       inodes.recover();
     });
     commits.promised = handover?.promised;
+    // Not from within: the engine itself may be who reads or writes.
+    volume.device.onLost = () => {
+      log('warning', 'the device is gone: all leases are revoked');
+      setImmediate(() => leases.deviceLost());
+    };
     commits.onFail((errno) => {
       fs.options.readOnly = true;
       const why = commits.failure instanceof Error ? commits.failure.message : String(commits.failure);

@@ -26,6 +26,9 @@ export class Faults {
         for (const call of ['pread', 'pwrite'] as const)
           this.io.faults.push({ call, from: offset, to: offset + length, errno: E.IO, times: count });
         return 0;
+      case 'device-gone':
+        for (const call of ['pread', 'pwrite'] as const) this.io.faults.push({ call, errno: E.NODEV });
+        return 0;
       case 'no-space':
         this.io.faults.push({ call: 'fallocate', from: offset, to: offset + length, errno: E.NOSPC, times: count });
         return 0;

@@ -23,6 +23,9 @@ export class Device {
   synced = 0;
   /** Bytes changed since the last sync began: what the next one has to carry. */
   unsyncedBytes = 0;
+  /** Called once, from within a call, when the device is gone; an error of a part of it (EIO) does not mean that. */
+  onLost: () => void = () => {};
+  private lost = false;
   private bounce: Buffer | undefined;
   private zeros: Buffer | undefined;
 
@@ -38,7 +41,7 @@ export class Device {
     while (done < length) {
       const r = this.io.pread(this.fd, address + done, length - done, offset + done);
       if (r === -E.INTR) continue;
-      if (r < 0) return r;
+      if (r < 0) return this.failed(r);
       if (r === 0) return -E.IO;
       done += r;
     }
@@ -53,7 +56,7 @@ export class Device {
     while (done < length) {
       const r = this.io.pwrite(this.fd, address + done, length - done, offset + done);
       if (r === -E.INTR) continue;
-      if (r < 0) return r;
+      if (r < 0) return this.failed(r);
       if (r === 0) return -E.IO;
       done += r;
     }
@@ -104,7 +107,7 @@ export class Device {
     this.unsyncedBytes = 0;
     const r = this.io.fdatasync(this.fd, 'device');
     if (mark > this.synced) this.synced = mark;
-    return r;
+    return r < 0 ? this.failed(r) : r;
   }
 
   async syncAsync(): Promise<number> {
@@ -112,6 +115,15 @@ export class Device {
     this.unsyncedBytes = 0;
     const r = await this.io.fdatasyncAsync(this.fd, 'device');
     if (mark > this.synced) this.synced = mark;
+    return r < 0 ? this.failed(r) : r;
+  }
+
+  /** A block device that was taken away answers ENODEV or ENXIO from then on. */
+  private failed(r: number): number {
+    if ((r === -E.NODEV || r === -E.NXIO) && !this.lost) {
+      this.lost = true;
+      this.onLost();
+    }
     return r;
   }
 

@@ -147,6 +147,20 @@ describeMounted('leases on a mount', ['truncate', 'python3'], () => {
     expect(append.stderr).toContain('Text file busy');
   }, 60_000);
 
+  it('row 28: a device that answers ENODEV is lost, one that answers EIO for a block is not', async () => {
+    const { volume, holder } = await withFile('inject');
+    await volume.bash('head -c 1M /dev/zero > other; sync other');
+    const { id } = await holder.take('/data', { unbreakable: true });
+    const read = (): ReturnType<MountedVolume['run']> =>
+      volume.run('dd', ['if=other', 'of=/dev/null', 'bs=4096', 'count=1', 'iflag=direct']);
+    await holder.must({ verb: 'inject', fault: 'device-error' });
+    expect((await read()).stderr).toContain('Input/output error');
+    expect(await holder.must({ verb: 'map', id })).toMatchObject({ ok: true });
+    await holder.must({ verb: 'inject', fault: 'device-gone' });
+    expect((await read()).stderr).toContain('No such device');
+    expect(await holder.event('revoked')).toMatchObject({ lease: id, reason: 'device' });
+  }, 60_000);
+
   it('drain moves what may move, with the holder granted again behind the recall, and lists what stays', async () => {
     const { volume, holder } = await withFile();
     const { id, extents } = await holder.take('/data');

@@ -113,6 +113,7 @@ export const OTHER_VERBS = {
             'delay-ack',
             'fail-fence',
             'device-error',
+            'device-gone',
             'device-lost',
             'no-space',
             'clock-step',
