@@ -128,6 +128,24 @@ os.close(session)
     expect(await observer.verb({ ...prepare, path: '/another' })).toMatchObject({ errno: 'ENOSPC' });
   }, 60_000);
 
+  it('bind=process: outlives its session, ends with its process', async () => {
+    const { observer, volume } = await withFile();
+    const other = new Actor(volume);
+    // A session of its own, closed behind the verb.
+    const { id } = await other.verb({ verb: 'get', path: '/data', kind: 'direct', bind: 'process' });
+    const { id: bound } = await other.verb({ verb: 'get', path: '/data', kind: 'direct' });
+    await until('the lease of the descriptor is over', 10_000, async () => {
+      const { leases } = (await observer.verb({ verb: 'ls' })) as unknown as { leases: { id: number }[] };
+      return !leases.some((lease) => lease.id === bound);
+    });
+    expect(await stateOf(observer, id as number)).toBe('granted');
+    await other.end();
+    await until('it is over', 10_000, async () => {
+      const { leases } = (await observer.verb({ verb: 'ls' })) as unknown as { leases: unknown[] };
+      return leases.length === 0;
+    });
+  }, 60_000);
+
   it('preconditions: shared, misaligned and other files', async () => {
     const { holder, observer, volume } = await withFile();
     const get = (path: string, fields: Record<string, unknown> = {}) =>
