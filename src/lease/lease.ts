@@ -248,7 +248,16 @@ export function rowOf(lease: Lease): LeaseRow {
   };
 }
 
-function storedRecall({ seq, offset, end, target, reason, breaker, deadlineS, delays }: Recall): StoredOptions['recall'] {
+function storedRecall({
+  seq,
+  offset,
+  end,
+  target,
+  reason,
+  breaker,
+  deadlineS,
+  delays,
+}: Recall): StoredOptions['recall'] {
   return { seq, offset, end: Number.isFinite(end) ? end : null, target, reason, breaker, deadlineS, delays };
 }
 
