@@ -186,6 +186,19 @@ describe('holders that do not answer (leases.md sections 4 and 7)', () => {
     w.checkSpace();
   });
 
+  test('a tombstone that nobody acknowledges is there for 10 minutes', () => {
+    const w = new World();
+    w.create(5, 4);
+    const lease = w.take(1, 5, { kind: 'direct' });
+    w.shrink(2, 5, 0);
+    w.clock.advance(45_000);
+    expect(w.state(lease.id)).toBe('REVOKED');
+    w.clock.advance(599_999);
+    expect(w.giveBack(1, lease.id).errno).toBe(E.STALE);
+    w.clock.advance(1);
+    expect(w.giveBack(1, lease.id).errno).toBe(E.NOENT);
+  });
+
   test('revoke reaches unbreakable leases, nothing else does', () => {
     const w = new World();
     w.create(5, 4);
