@@ -3,7 +3,7 @@ import { E } from '../system/errno.ts';
 import { bound, isNumbered } from './parameters.ts';
 import type { Redo } from './redo.ts';
 import { registerFunctions } from './sql-functions.ts';
-import { MetadataError } from './volume-error.ts';
+import { MetadataError, VolumeError } from './volume-error.ts';
 
 /** What SQLite takes: integers are JS numbers below 2^53, bytes are Buffers. */
 export type Value = number | string | Uint8Array | null;
@@ -143,6 +143,15 @@ export class Database {
     this.commitStatement = connection.prepare('COMMIT');
   }
 
+  /** A statement of ours that SQLite does not understand: the schema in the file is not the one we made. */
+  private prepare(sql: string): SQLite.Statement {
+    try {
+      return this.connection.prepare(sql);
+    } catch (error) {
+      throw new VolumeError('DAMAGED', `${this.path}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
   /**
    * The query of that text, prepared once. `LIMIT ?` must be written `LIMIT ? + 0`: SQLite plans with the value of a bare
    * parameter, and so prepares the statement anew each time it is bound (measured: 30 µs against 2).
@@ -151,7 +160,7 @@ export class Database {
     let query = this.queries.get(sql);
     if (!query) {
       if (/\bLIMIT \?\d*(?!\d| \+ 0)/.test(sql)) throw new TypeError(`a bare LIMIT parameter: ${sql}`);
-      query = new Query(this, sql, this.connection.prepare(sql));
+      query = new Query(this, sql, this.prepare(sql));
       this.queries.set(sql, query);
     }
     return query;
@@ -161,7 +170,7 @@ export class Database {
   mutation(sql: string): Mutation {
     let mutation = this.mutations.get(sql);
     if (!mutation) {
-      mutation = new Mutation(this, this.mutations.size, sql, this.connection.prepare(sql));
+      mutation = new Mutation(this, this.mutations.size, sql, this.prepare(sql));
       this.mutations.set(sql, mutation);
     }
     return mutation;
