@@ -1,5 +1,5 @@
 import type { Request } from '../fuse/request.ts';
-import type { Change, LeaseEngine, Refusal, Waiter } from '../lease/api.ts';
+import type { Change, LeaseEngine, Waiter } from '../lease/api.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
 
@@ -23,8 +23,6 @@ export class Guard {
   /** Requests that met ENOSPC and wait for the fences; monotonic ms until which a further look would find nothing new. */
   private readonly short = new WeakSet<Request>();
   private spaceLookedUntil = Number.NEGATIVE_INFINITY;
-  /** The reason of the last refusal of an operation, for the log and `.layout/events`. */
-  onRefusal: (refusal: Refusal, operation: string, inode: Inode) => void = () => {};
 
   constructor(leases: LeaseEngine, redispatch: (request: Request) => void, now = () => performance.now()) {
     this.leases = leases;
@@ -65,7 +63,6 @@ export class Guard {
     const verdict = leases.judge(inode.ino, changes, actor, operation, nonblocking);
     if (verdict.go) return true;
     if (verdict.wait === undefined) {
-      this.onRefusal(verdict.refusal, operation, inode);
       request.error(verdict.errno);
       return false;
     }
