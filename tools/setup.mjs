@@ -7,7 +7,7 @@
  * Uses nothing but Node itself: it runs before there is a node_modules.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -117,7 +117,24 @@ const TOOLS = {
   python3: 'python3',
   zsh: 'zsh',
   fish: 'fish',
+  man: 'man-db',
+  fusermount3: 'fuse3',
 };
+
+/** Which package brings a shared library that tests use. */
+const LIBRARIES = { 'libfuse.so.2': 'libfuse2' };
+
+/** Somewhere in the folders of the loader, those of an architecture (`x86_64-linux-gnu`) included. */
+function hasLibrary(name) {
+  const roots = ['/usr/local/lib', '/lib', '/usr/lib', '/lib64', '/usr/lib64'].filter((root) => existsSync(root));
+  const folders = roots.flatMap((root) => [
+    root,
+    ...readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
+      .map((entry) => join(root, entry.name)),
+  ]);
+  return folders.some((folder) => existsSync(join(folder, name)));
+}
 
 function debianPackages(names) {
   if (!has('apt-get')) return say(`no apt-get here: tests that need ${names.join(', ')} will be skipped`);
@@ -130,13 +147,21 @@ function debianPackages(names) {
       timeout: 300_000,
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-  if (apt('update') && apt('install', '--no-install-recommends', ...names)) return;
-  say(`apt-get failed: tests that need ${names.join(', ')} will be skipped`);
+  const install = (...which) => apt('install', '--no-install-recommends', ...which);
+  let failed = names;
+  // One that this release does not have must not keep the others away.
+  if (apt('update')) failed = install(...names) ? [] : names.filter((name) => names.length === 1 || !install(name));
+  if (failed.length > 0) say(`apt-get failed: tests that need ${failed.join(', ')} will be skipped`);
 }
 
 function installTools() {
-  const missing = Object.entries(TOOLS).filter(([tool]) => !has(tool));
+  const missing = [
+    ...Object.entries(TOOLS).filter(([tool]) => !has(tool)),
+    ...Object.entries(LIBRARIES).filter(([library]) => !hasLibrary(library)),
+  ];
   if (missing.length > 0) debianPackages([...new Set(missing.map(([, name]) => name))]);
+  // The largest by far, and by itself: its failure must not cost the others.
+  if (!['chromium', 'chromium-browser', 'google-chrome'].some(has)) debianPackages(['chromium']);
 }
 
 if (process.platform !== 'linux') fail('layoutfs runs on Linux only');

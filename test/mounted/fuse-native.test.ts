@@ -1,6 +1,15 @@
 import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { check, checkout, describeMounted, hasTool, type MountedVolume, mountVolume, run } from '../harness/index.ts';
+import {
+  check,
+  checkout,
+  describeMounted,
+  hasTool,
+  layoutfs,
+  type MountedVolume,
+  mountVolume,
+  run,
+} from '../harness/index.ts';
 
 /** Why the transport can not be tried here. */
 function whyNot(): string | undefined {
@@ -16,7 +25,7 @@ function whyNot(): string | undefined {
 const why = whyNot();
 
 describeMounted('-o transport=fuse-native', [], () => {
-  it('says what is missing where the package is not there, and mounts nothing', { timeout: 30_000 }, async () => {
+  it('says what is missing where the package is not there, and mounts nothing', async () => {
     await using volume = await mountVolume({ size: '64m' });
     await volume.unmount();
     // A path without packages of its own: the package can not be found from there.
@@ -36,6 +45,29 @@ describeMounted('-o transport=fuse-native', [], () => {
     await volume.remount();
     expect(await volume.bash('ls -A')).toBe('');
   });
+});
+
+describeMounted('-o transport=fuse-native without the Debian package libfuse2', ['unshare', 'fusermount'], () => {
+  it.skipIf(why?.includes('npm'))(
+    'loads the copy of libfuse 2 that the package brings (needs fuse-native)',
+    async () => {
+      await using volume = await mountVolume({ size: '64m' });
+      await volume.unmount();
+      // In a mount namespace of its own, where the library of the system is an empty file.
+      const script = `
+      for lib in $(ldconfig -p | sed -n 's/.*libfuse[.]so[.]2 .* => //p'); do
+        mount --bind /dev/null "$(readlink -f "$lib")"
+      done
+      "$NODE" -e 'require("fuse-native")' 2>&1 | grep -om 1 'libfuse.so.2' || echo 'needs no library'
+      "$NODE" "$LAYOUTFS" mount "$IMG" "$MNT" -o transport=fuse-native
+      echo through > "$MNT/file"; cat "$MNT/file"; stat -f -c %T "$MNT"
+      "$NODE" "$LAYOUTFS" umount "$MNT"`;
+      const env = { NODE: process.execPath, LAYOUTFS: layoutfs, IMG: volume.image, MNT: volume.dir };
+      const args = ['-m', '--propagation', 'private', 'bash', '-eu', '-c', script];
+      const said = await check('unshare', args, { env, cwd: checkout });
+      expect(said).toMatch(/^libfuse.so.2\n(.*\n)*through\nfuseblk\n$/);
+    },
+  );
 });
 
 const suite =

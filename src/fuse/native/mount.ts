@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { loadLibrary } from '../../system/library.ts';
 import { type Calls, PathCalls } from './calls.ts';
 import { PlayedKernel } from './kernel.ts';
 
@@ -65,8 +66,17 @@ export function nativeMount(options: NativeOptions): NativeMount {
 }
 
 function load(): NativeClass {
+  const require = createRequire(import.meta.url);
   try {
-    return createRequire(import.meta.url)('fuse-native') as NativeClass;
+    try {
+      return require('fuse-native') as NativeClass;
+    } catch (error) {
+      if (!String((error as Error).message).includes('libfuse.so.2')) throw error;
+      // The package brings a copy of libfuse 2, which its own binary finds only when it is loaded already.
+      const { lib } = createRequire(require.resolve('fuse-native'))('fuse-shared-library') as { lib: string };
+      loadLibrary(lib);
+      return require('fuse-native') as NativeClass;
+    }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const cure =
