@@ -1,5 +1,5 @@
 import { parse as parsePath } from 'node:path';
-import { OptionError, parseMountOptions, splitOptions } from '../mount/options.ts';
+import { OptionError, parseMountOptions, splitOptions } from '../mount/option-words.ts';
 import { EXIT } from './exit.ts';
 import { checkPlaces, mountDaemon } from './mount.ts';
 import { remount } from './remount.ts';

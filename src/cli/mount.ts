@@ -2,9 +2,11 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { awaitTurn, isSupervised } from '../mount/inheritance.ts';
-import { type MountOptions, OPTIONS, OptionError, parseMountOptions, usageOf } from '../mount/options.ts';
+import { OptionError, parseMountOptions } from '../mount/option-words.ts';
+import { type MountOptions, OPTIONS, usageOf } from '../mount/options.ts';
+import { FORMATS, LEVELS } from '../system/log.ts';
 import { readinessFd, startInBackground, tellReadiness } from './background.ts';
-import type { Command } from './command.ts';
+import type { Arguments, Command } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
 import { layoutfsMounts, lockOwner } from './mounts.ts';
 import { print, printJson } from './output.ts';
@@ -23,6 +25,9 @@ export const mount: Command = {
   options: {
     options: { type: 'string', short: 'o', multiple: true, value: 'OPTION,…', help: 'mount options, see below' },
     trace: { type: 'boolean', help: 'print every request and reply, as -o trace' },
+    log: { type: 'string', value: 'FILE', help: 'where a daemon in the background writes its messages, as -o log=' },
+    'log-level': { type: 'string', value: LEVELS.join('|'), help: 'the least serious messages, as -o log_level=' },
+    'log-format': { type: 'string', value: FORMATS.join('|'), help: 'how they are written, as -o log_format=' },
     foreground: { type: 'boolean', short: 'f', help: 'stay in the foreground; messages on stderr' },
   },
   positionals: [2, 2],
@@ -30,6 +35,7 @@ export const mount: Command = {
     'layoutfs mount disk.img /mnt',
     'layoutfs mount disk.img /mnt -o break=10,commit=5',
     'layoutfs mount disk.img /mnt -f --trace',
+    'layoutfs mount disk.img /mnt --log /var/log/disk.log --log-format json --log-level debug',
   ],
   more: () => {
     const width = 34;
@@ -37,13 +43,23 @@ export const mount: Command = {
     return ['Mount options:', ...rows].join('\n');
   },
   async run({ options, positionals, json }) {
-    const texts = [...((options.options as string[] | undefined) ?? []), ...(options.trace === true ? ['trace'] : [])];
+    const texts = [...((options.options as string[] | undefined) ?? []), ...wordsOf(options)];
     const [image, dir] = placesOf(positionals[0] as string, positionals[1] as string);
     const parsed = parseOrExplain(texts);
     if (options.foreground === true) return serveHere(image, dir, parsed, texts);
     return mountInBackground(image, dir, parsed, texts, json);
   },
 };
+
+/** Options of the command that are mount options as well. */
+function wordsOf(options: Arguments['options']): string[] {
+  const words = options.trace === true ? ['trace'] : [];
+  for (const name of ['log', 'log-level', 'log-format']) {
+    const value = options[name];
+    if (typeof value === 'string') words.push(`${name.replace('-', '_')}=${value.replace(/[\\,]/g, '\\$&')}`);
+  }
+  return words;
+}
 
 /** @throws CommandError (usage) with the list of options. */
 export function parseOrExplain(texts: readonly string[]): MountOptions {
@@ -109,6 +125,7 @@ export async function serveHere(
     );
   }
   const { supervise } = await import('../mount/supervisor.ts');
+  const { logOf } = await import('../mount/messages.ts');
   return tellingReadiness(() =>
     supervise({
       image,
@@ -116,7 +133,7 @@ export async function serveHere(
       readOnly: options.readOnly,
       readyFd: readinessFd(),
       onServing: onReady,
-      log: (message) => console.error(`supervisor: ${message}`),
+      log: logOf(options).of('supervisor'),
     }),
   );
 }
@@ -139,7 +156,8 @@ async function mountInBackground(
 ): Promise<number> {
   const state = await mountDaemon(image, dir, options, texts);
   if (json) printJson({ ok: true, image, dir, pid: state.pid });
-  else if (options.debug) print(`${image} is mounted at ${dir}, daemon ${state.pid}`);
+  else if (options.logLevel === 'debug' || options.logLevel === 'trace')
+    print(`${image} is mounted at ${dir}, daemon ${state.pid}`);
   return EXIT.ok;
 }
 

@@ -1,4 +1,5 @@
-import { defaultMountOptions, type MountOptions, OPTIONS, splitOptions } from '../mount/options.ts';
+import { splitOptions } from '../mount/option-words.ts';
+import { defaultMountOptions, type MountOptions, OPTIONS } from '../mount/options.ts';
 import { MS } from '../system/constants.ts';
 import { errnoName } from '../system/errno.ts';
 import { mount as mountCall } from '../system/libc.ts';

@@ -7,6 +7,7 @@
  * come the things that were put off until the waiting changes had gone through (fences). No part calls back into a part
  * that is half done.
  */
+import type { LogFields } from '../system/log.ts';
 import type { Injection, Refusal, Refused, Stats, Strength } from './api.ts';
 import type { Lease } from './lease.ts';
 import { rowOf } from './lease.ts';
@@ -261,8 +262,8 @@ export class Core {
     this.ports.store.update(rowOf(lease));
   }
 
-  log(level: 'warning' | 'notice', message: string): void {
-    this.ports.log?.(level, message);
+  log(level: 'warning' | 'notice', message: string, fields?: LogFields): void {
+    this.ports.log?.(level, message, fields);
   }
 
   /** Takes one use of a fault that a test asked for. */

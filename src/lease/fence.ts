@@ -137,16 +137,17 @@ function conclude(core: Core, lease: Lease, outcome: Outcome): void {
   fence.result = outcome.result;
   core.ports.store.fenceAttempt(lease.id, core.wall(), fence.method, outcome.result);
   const who = `lease ${lease.id} (pid ${lease.holder.pid}, ${lease.holder.command})`;
+  const fields = { lease: lease.id, pid: lease.holder.pid, method: fence.method, attempts: fence.attempts };
   if (!outcome.ok) {
     core.stats.fenceFailures++;
     if (!fence.warned)
-      core.log('warning', `fence of ${who} by ${fence.method} failed: ${outcome.result}; trying again`);
+      core.log('warning', `fence of ${who} by ${fence.method} failed: ${outcome.result}; trying again`, fields);
     fence.warned = true;
     emit(core, lease, 'fence', 'failed', { method: fence.method, result: outcome.result });
     move(core, lease, 'fence failed', { reason: outcome.result });
     return;
   }
-  core.log('notice', `fence of ${who} by ${fence.method}: ${outcome.result} after ${fence.attempts} attempts`);
+  core.log('notice', `fence of ${who} by ${fence.method}: ${outcome.result} after ${fence.attempts} attempts`, fields);
   emit(core, lease, 'fence', 'proven', { method: fence.method, result: outcome.result, strength: outcome.strength });
   move(core, lease, 'proof', { reason: 'fence', strength: outcome.strength, keepReach: outcome.keepReach });
 }

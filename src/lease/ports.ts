@@ -1,5 +1,6 @@
 /** What the lease engine needs from outside. The assembly (src/mount) fills these in; tests have small stand-ins. */
 import type { Clock } from '../system/clock.ts';
+import type { Tell } from '../system/log.ts';
 import type { OnExpire } from './api.ts';
 import type { LeaseEvent } from './events.ts';
 import type { Policy } from './policies.ts';
@@ -93,7 +94,7 @@ export interface Ports {
   random(bytes: number): Uint8Array;
   /** fence-cmd: exit status of the administrator's command. */
   fenceCommand?: (subject: FenceSubject, done: (status: number) => void) => void;
-  log?: (level: 'warning' | 'notice', message: string) => void;
+  log?: Tell;
 }
 
 /** Mount options (leases.md section 8); times in milliseconds. */

@@ -10,6 +10,7 @@ import type { ConnectionInfo } from '../fuse/init.ts';
 import { OPCODES } from '../fuse/protocol.ts';
 import type { Request } from '../fuse/request.ts';
 import type { Handler, Session } from '../fuse/session.ts';
+import type { LeaseEvent } from '../lease/events.ts';
 import { Leases } from '../lease/leases.ts';
 import { DEFAULT_OPTIONS, type LeaseOptions } from '../lease/ports.ts';
 import { sqlStore } from '../lease/sql-store.ts';
@@ -24,6 +25,7 @@ import { Guard } from '../operations/guard.ts';
 import { Handles } from '../operations/handle.ts';
 import type { Clock } from '../system/clock.ts';
 import { E, errnoName } from '../system/errno.ts';
+import type { Tell } from '../system/log.ts';
 import { mappedFile } from '../system/process.ts';
 import type { Volume } from '../volume/volume.ts';
 import { controlJournal } from './control-journal.ts';
@@ -46,8 +48,6 @@ const PAGE_SIZE = 4096;
 /** Extents of a deleted file that are freed in one turn (some milliseconds): others are served between two. */
 const EXTENTS_AT_ONCE = 1024;
 
-type Log = (level: 'warning' | 'notice', message: string) => void;
-
 /**
  * All parts of a mounted filesystem, wired together. Made before the mount, since recovery comes first; the session is
  * attached when there is one.
@@ -62,6 +62,8 @@ export class House {
   private readonly handover: Handover | undefined;
   /** The metadata has failed, and the mount only reads from now on. */
   onFailure: () => void = () => {};
+  /** Hears of every event of a lease, whoever it is for. */
+  onLeaseEvent: ((event: LeaseEvent) => void) | undefined;
   private readonly freezer: Freezer;
   private readonly processes: Processes;
   private readonly requests = new RequestStatistics(OPCODES);
@@ -69,7 +71,7 @@ export class House {
   private session: Session | undefined;
 
   /** `handover`: of a supervised mount; `takeOver`: an earlier daemon has served it. */
-  constructor(volume: Volume, options: MountOptions, time: Clock, log: Log, handover?: Handover, takeOver = false) {
+  constructor(volume: Volume, options: MountOptions, time: Clock, log: Tell, handover?: Handover, takeOver = false) {
     this.faults = options.inject ? new Faults(volume, time) : undefined;
     const clock = this.faults?.clock ?? time;
     this.volume = volume;
@@ -110,7 +112,10 @@ export class House {
             this.control === undefined ? done(0) : this.control.windows.close(lease, ino, offset, end, done),
         },
         space: { release: (start, length) => space.release(start, length) },
-        notify: (session, event) => this.control?.notify(session, event),
+        notify: (session, event) => {
+          this.onLeaseEvent?.(event);
+          this.control?.notify(session, event);
+        },
         random: (bytes) => randomBytes(bytes),
         fenceCommand: options.fenceCommand === undefined ? undefined : fenceCommand(options.fenceCommand, volume),
         log,

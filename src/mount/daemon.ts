@@ -8,10 +8,12 @@ import { systemClock } from '../system/clock.ts';
 import { MS } from '../system/constants.ts';
 import { E, errnoName } from '../system/errno.ts';
 import { close } from '../system/libc.ts';
+import type { Tell } from '../system/log.ts';
 import { Volume } from '../volume/volume.ts';
 import { House } from './assemble.ts';
 import { STATUS } from './handover.ts';
 import { type Inheritance, tellSupervisor } from './inheritance.ts';
+import { describeOptions, leaseEvents, logOf } from './messages.ts';
 import type { MountOptions } from './options.ts';
 import { TakeOver } from './takeover.ts';
 
@@ -61,6 +63,8 @@ const FEATURES: readonly InitFlag[] = [
 export async function serve({ image, dir, options, ready, inherited }: ServeRequest): Promise<number> {
   const handover = inherited?.handover;
   let before: TakeOver | undefined;
+  const log = logOf(options);
+  const tell = log.of('mount');
   const began = performance.now();
   const volume = Volume.open(image, {
     readOnly: options.readOnly,
@@ -74,14 +78,14 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
       : undefined,
   });
   const opened = performance.now();
-  if (volume.recovery.problem !== undefined) console.error(`warning: ${volume.recovery.problem}`);
+  if (volume.recovery.problem !== undefined) tell('warning', volume.recovery.problem);
   const saved = before && handover?.info;
   let house: House;
   let fd: number;
   let native: NativeMount | undefined;
   try {
-    const log = (level: string, message: string): void => console.error(`${level}: ${message}`);
-    house = new House(volume, options, systemClock, log, handover, before !== undefined);
+    house = new House(volume, options, systemClock, tell, handover, before !== undefined);
+    if (log.enables('debug')) house.onLeaseEvent = leaseEvents(log.of('lease'));
     if (options.errors === 'exit') house.onFailure = () => setImmediate(() => process.exit(1));
     const errno = volume.ready();
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
@@ -92,10 +96,6 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     throw error;
   }
   const recovered = performance.now();
-  if (options.debug) {
-    const parts = `open ${(opened - began).toFixed(1)} ms, recovery ${(recovered - opened).toFixed(1)} ms`;
-    console.error(`debug: ${parts}, ${volume.recovery.replayed} operations out of the redo log`);
-  }
   const connected = (info: ConnectionInfo): void => {
     house.connected(dir, info);
     if (handover) {
@@ -103,6 +103,16 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
       handover.status = STATUS.SERVING;
       tellSupervisor();
     }
+    tell('info', saved ? 'took the mount over' : 'mounted', {
+      volume: image,
+      dir,
+      pid: process.pid,
+      epoch: volume.epoch,
+      options: describeOptions(options),
+      open_ms: Math.round(opened - began),
+      recovery_ms: Math.round(recovered - opened),
+      replayed: volume.recovery.replayed,
+    });
     if (native === undefined) ready();
   };
   const session = new Session({
@@ -112,7 +122,8 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     saved,
     resolve: before && ((request) => before?.resolve(request, house.fs.inodes)),
     onResolved: () => before?.resolved(),
-    trace: options.trace ? (line) => console.error(line) : undefined,
+    trace: log.enables('trace') ? (line) => log.write('fuse', 'trace', line) : undefined,
+    report: (message, error) => log.defect('fuse', message, error),
     onInit: connected,
   });
   house.attach(session);
@@ -129,7 +140,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     },
   );
   if (saved) connected(session.info);
-  const forget = unmountOnSignals(dir, house);
+  const forget = unmountOnSignals(dir, house, tell);
   const pass = (): void => session.stop();
   if (inherited) process.on('SIGUSR2', pass);
   try {
@@ -142,7 +153,8 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     close(fd);
   }
   const errno = await house.shutDown();
-  if (errno !== 0) console.error(`the volume could not be closed cleanly: ${errnoName(errno)}`);
+  if (errno !== 0) tell('error', `the volume could not be closed cleanly: ${errnoName(errno)}`, { volume: image });
+  else tell('info', 'unmounted', { volume: image, dir, pid: process.pid });
   // The package keeps the event loop alive although its thread is done.
   if (native !== undefined) process.exit(errno === 0 ? 0 : 1);
   return errno === 0 ? 0 : 1;
@@ -189,11 +201,11 @@ function mountFlags(options: MountOptions): number {
 }
 
 /** The first signal unmounts in good order; a second one does not wait for leases or for users of the mount. */
-function unmountOnSignals(dir: string, house: House): () => void {
+function unmountOnSignals(dir: string, house: House, tell: Tell): () => void {
   let asked = 0;
   const stop = (): void => {
     asked += 1;
-    if (asked === 1) house.stopLeases(() => unmountOrDetach(dir));
+    if (asked === 1) house.stopLeases(() => unmountOrDetach(dir, tell));
     else unmount(dir, { lazy: true });
   };
   process.on('SIGINT', stop);
@@ -208,8 +220,8 @@ function unmountOnSignals(dir: string, house: House): () => void {
  * Unmounting sends no request that it waits for. While somebody uses the mount it is only taken out of the tree: it ends
  * when its last user goes, and until then it is served.
  */
-async function unmountOrDetach(dir: string): Promise<void> {
+async function unmountOrDetach(dir: string, tell: Tell): Promise<void> {
   if ((await unmount(dir)) !== -E.BUSY) return;
-  console.error(`${dir} is in use: it is unmounted lazily and served until its last user is gone`);
+  tell('warning', `${dir} is in use: it is unmounted lazily and served until its last user is gone`, { dir });
   await unmount(dir, { lazy: true });
 }

@@ -4,6 +4,7 @@
  * Times are seconds with a fraction allowed; `inf` where the table says so. What fstab(5) and mount(8) add for their own
  * use (`noauto`, `_netdev`, `user`, `x-*`, `defaults` …) is accepted and ignored, because mount(8) passes it on.
  */
+import { FORMATS, LEVELS, type Level, type LogFormat } from '../system/log.ts';
 
 export type OptionType = 'flag' | 'seconds' | 'count' | 'word' | 'text';
 
@@ -49,10 +50,11 @@ export interface MountOptions {
   trustWriteback: boolean;
   /** By which way requests come: /dev/fuse, or the npm package fuse-native. */
   transport: 'kernel' | 'fuse-native';
-  trace: boolean;
-  debug: boolean;
   /** File that takes the daemon's messages when it runs in the background; undefined: IMAGE.log. */
   log: string | undefined;
+  /** The least serious messages that are written. */
+  logLevel: Level;
+  logFormat: LogFormat;
   /** mount(8) asked for a change of a live mount. */
   remount: boolean;
 }
@@ -111,9 +113,9 @@ export function defaultMountOptions(root = process.getuid?.() === 0): MountOptio
     supervise: false,
     trustWriteback: root,
     transport: 'kernel',
-    trace: false,
-    debug: false,
     log: undefined,
+    logLevel: 'info',
+    logFormat: 'text',
     remount: false,
   };
 }
@@ -299,119 +301,36 @@ export const OPTIONS: readonly OptionRow[] = [
     words: ['kernel', 'fuse-native'],
     help: 'how requests come: by /dev/fuse, or by the npm package fuse-native (docs/fuse-native.md)',
   },
-  { name: 'trace', type: 'flag', field: 'trace', help: 'print every request and reply' },
-  { name: 'debug', type: 'flag', field: 'debug', help: 'more messages, more checks' },
+  {
+    name: 'trace',
+    type: 'flag',
+    field: 'logLevel',
+    sets: 'trace',
+    help: 'the same as log_level=trace: every request and reply, as a line to read',
+  },
+  { name: 'debug', type: 'flag', field: 'logLevel', sets: 'debug', help: 'the same as log_level=debug' },
   {
     name: 'log',
     type: 'text',
     field: 'log',
     help: 'file for the messages of a background daemon (default: IMAGE.log)',
   },
+  {
+    name: 'log_level',
+    type: 'word',
+    field: 'logLevel',
+    words: LEVELS,
+    help: 'the least serious messages that are written',
+  },
+  {
+    name: 'log_format',
+    type: 'word',
+    field: 'logFormat',
+    words: FORMATS,
+    help: 'a message is a line of key=value pairs, or a JSON object',
+  },
   { name: 'remount', type: 'flag', field: 'remount', help: 'change the options of a live mount (mount(8))' },
 ];
-
-/**
- * For fstab, mount(8), systemd and the FUSE tools; nothing here concerns the daemon. `fsname=` too: the source of a mount is
- * always the image's absolute path, by which `layoutfs umount` finds the volume that it waits for.
- */
-const IGNORED = new Set(
-  'defaults auto noauto user nouser users owner group nofail _netdev loud silent mand nomand iversion noiversion lazytime nolazytime diratime nodiratime norelatime nostrictatime dev_t nonempty'.split(
-    ' ',
-  ),
-);
-const IGNORED_PREFIX = /^(x-|X-|comment=|fsname=|subtype=|uhelper=|helper=)/;
-/** What the kernel shows of a FUSE mount, and mount(8) therefore repeats in a remount. */
-const KERNELS_OWN = /^(fd|rootmode|user_id|group_id|max_read|blksize)=/;
-
-export class OptionError extends Error {
-  override name = 'OptionError';
-}
-
-/**
- * Splits at commas; a backslash takes the next character as it is (a comma in a file name), as libfuse does.
- */
-export function splitOptions(text: string): string[] {
-  const words: string[] = [];
-  let word = '';
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i];
-    if (c === '\\' && i + 1 < text.length) word += text[++i];
-    else if (c === ',') {
-      if (word !== '') words.push(word);
-      word = '';
-    } else word += c;
-  }
-  if (word !== '') words.push(word);
-  return words;
-}
-
-/**
- * Parses what stands after `-o` (several `-o` are joined in order; the last word of one option wins).
- * @throws OptionError with a message for the user: unknown option, missing or bad value.
- */
-export function parseMountOptions(texts: string | readonly string[], base = defaultMountOptions()): MountOptions {
-  const options = { ...base };
-  for (const text of typeof texts === 'string' ? [texts] : texts) {
-    for (const word of splitOptions(text)) applyOption(options, word);
-  }
-  if (options.breakTime > options.breakMax) options.breakMax = options.breakTime;
-  return options;
-}
-
-function applyOption(options: MountOptions, word: string): void {
-  if (IGNORED.has(word) || IGNORED_PREFIX.test(word) || KERNELS_OWN.test(word)) return;
-  const equals = word.indexOf('=');
-  const name = equals < 0 ? word : word.slice(0, equals);
-  const row = OPTIONS.find((each) => each.name === name);
-  if (row === undefined) throw new OptionError(`unknown mount option "${name}". Known: ${optionNames()}`);
-  if (row.type === 'flag') {
-    if (equals >= 0) throw new OptionError(`mount option "${name}" takes no value`);
-    set(options, row.field, row.sets ?? true);
-    return;
-  }
-  if (equals < 0 || equals === word.length - 1)
-    throw new OptionError(`mount option "${name}" needs a value: ${usageOf(row)}`);
-  set(options, row.field, readValue(row, word.slice(equals + 1)));
-}
-
-function set(options: MountOptions, field: keyof MountOptions, value: unknown): void {
-  (options as unknown as Record<string, unknown>)[field] = value;
-}
-
-function readValue(row: OptionRow, text: string): string | number | undefined {
-  if (row.none && text === 'none') return undefined;
-  switch (row.type) {
-    case 'word':
-      if (!row.words!.includes(text)) throw bad(row, text);
-      return text;
-    case 'text':
-      if (
-        row.field === 'ctl' &&
-        (text.includes('/') || text === '.' || text === '..' || Buffer.byteLength(text) > 255)
-      ) {
-        throw new OptionError(`mount option "ctl": "${text}" can not be a file name`);
-      }
-      return text;
-    default: {
-      if (row.infinite && text === 'inf') return Number.POSITIVE_INFINITY;
-      const number = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-      const whole = row.type === 'seconds' || Number.isSafeInteger(number);
-      if (
-        !Number.isFinite(number) ||
-        !whole ||
-        number < (row.min ?? 0) ||
-        number > (row.max ?? Number.MAX_SAFE_INTEGER)
-      ) {
-        throw bad(row, text);
-      }
-      return number;
-    }
-  }
-}
-
-function bad(row: OptionRow, text: string): OptionError {
-  return new OptionError(`mount option "${row.name}": "${text}" is not allowed: ${usageOf(row)}`);
-}
 
 /** How one option is written, with its bounds: for messages, help and docs. */
 export function usageOf(row: OptionRow): string {
@@ -428,8 +347,4 @@ export function usageOf(row: OptionRow): string {
       return `${row.name}=${unit}${row.infinite ? '|inf' : ''}${bounds}`;
     }
   }
-}
-
-function optionNames(): string {
-  return OPTIONS.map((row) => (row.type === 'flag' ? row.name : `${row.name}=`)).join(' ');
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { openDevice as openFuse } from '../fuse/mount.ts';
 import { close } from '../system/libc.ts';
+import type { Tell } from '../system/log.ts';
 import { lockDatabase, metadataPath, openDevice } from '../volume/lock.ts';
 import { Handover, STATUS } from './handover.ts';
 import { SUPERVISED, WORD } from './inheritance.ts';
@@ -18,7 +19,7 @@ export interface SuperviseRequest {
   readyFd: number;
   /** Called when the first daemon serves. */
   onServing: () => void;
-  log: (message: string) => void;
+  log: Tell;
 }
 
 /** A daemon that lived for less was killed by what it found; so many of them in a row, and the mount is given up. */
@@ -124,7 +125,7 @@ class Supervisor {
     const socket = (child.stdio as readonly unknown[])[7] as Socket;
     socket.on('error', () => {});
     const daemon: Daemon = { process: child, socket, ended: false, gone: 0, onLoaded: () => {} };
-    child.on('error', (error) => this.request.log(`a daemon can not be started: ${error.message}`));
+    child.on('error', (error) => this.request.log('error', `a daemon can not be started: ${error.message}`));
     child.on('exit', (code, signal) => this.exited(daemon, code, signal));
     socket.on('data', (words) => {
       if (words.includes(WORD.LOADED)) daemon.onLoaded();
@@ -145,7 +146,14 @@ class Supervisor {
     if (daemon !== this.current) return;
     if (this.died > 0) {
       const ms = Math.round(performance.now() - this.died);
-      this.request.log(`process ${daemon.process.pid} has taken the mount over; it stood still for ${ms} ms`);
+      this.request.log(
+        'notice',
+        `process ${daemon.process.pid} has taken the mount over; it stood still for ${ms} ms`,
+        {
+          daemon: daemon.process.pid,
+          ms,
+        },
+      );
       this.died = 0;
     }
     const first = !this.served;
@@ -161,7 +169,7 @@ class Supervisor {
     const spare = this.start(-1);
     this.spare = spare;
     spare.onLoaded = () => {
-      if (this.spare === spare) this.request.log(`process ${spare.process.pid} stands by`);
+      if (this.spare === spare) this.request.log('info', `process ${spare.process.pid} stands by`);
     };
   }
 
@@ -183,10 +191,14 @@ class Supervisor {
     const how = signal === null ? `ended with ${code}` : `was killed by ${signal}`;
     const wanted = this.upgrading && code === 0;
     if (!wanted)
-      this.request.log(`the daemon (process ${daemon.process.pid}) ${how}: another one takes the mount over`);
+      this.request.log(
+        'warning',
+        `the daemon (process ${daemon.process.pid}) ${how}: another one takes the mount over`,
+      );
     this.quickDeaths = !wanted && this.died - this.began < QUICK_MS ? this.quickDeaths + 1 : 0;
     if (this.quickDeaths >= QUICK_DEATHS) {
       this.request.log(
+        'error',
         `${QUICK_DEATHS} daemons in a row died within ${QUICK_MS} ms: the mount is given up; ` +
           'layoutfs umount takes it away, and the next mount recovers what was done',
       );

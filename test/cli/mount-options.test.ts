@@ -2,14 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  defaultMountOptions,
-  OPTIONS,
-  OptionError,
-  parseMountOptions,
-  splitOptions,
-  usageOf,
-} from '../../src/mount/options.ts';
+import { OptionError, parseMountOptions, splitOptions } from '../../src/mount/option-words.ts';
+import { defaultMountOptions, OPTIONS, usageOf } from '../../src/mount/options.ts';
 import { checkout } from '../harness/index.ts';
 
 const defaults = defaultMountOptions(true);
