@@ -30,6 +30,9 @@ export function allocate(
 ): number {
   if (toBlock > MAX_FILE_BLOCKS) return E.FBIG;
   const { ino } = inode;
+  const last = Math.floor(inode.size / core.blockSize);
+  const lost = core.settleShares(ino, last, last + 1);
+  if (lost !== 0) return lost;
   const tail = tailBefore(core, inode, toBlock * core.blockSize);
   const holes: { block: number; length: number }[] = [];
   let needed = tail?.moves ? 1 : 0;

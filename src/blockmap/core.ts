@@ -61,7 +61,7 @@ export class Core {
     this.commits = options.commits;
     this.blockSize = options.blockSize;
     this.touch = options.touch;
-    this.shared = new Shared(options.database);
+    this.shared = new Shared(options.database, options.commits);
     this.extents = new ExtentMap(options.database, () => this.shared.any);
     this.reservations = new Reservations(options.space, options.commits, options.blockSize);
     this.onFree = (_ino, _fileBlock, deviceBlock, length) => this.space.release(deviceBlock, length);
@@ -92,7 +92,10 @@ export class Core {
     const first = this.shared.first(run.deviceBlock, run.length);
     if (first < 0) {
       const whole = this.extents.whole(ino, block);
-      if (this.shared.first(whole.deviceBlock, whole.length) < 0) this.extents.knownUnshared(ino, block);
+      const { deviceBlock, length } = whole;
+      if (this.shared.first(deviceBlock, length) < 0 && !this.shared.isParting(deviceBlock, length)) {
+        this.extents.knownUnshared(ino, block);
+      }
       return false;
     }
     if (first > run.deviceBlock) {
@@ -101,6 +104,23 @@ export class Core {
     }
     run.length = this.shared.overlapLength;
     return true;
+  }
+
+  /**
+   * File blocks [block, end) are about to be changed where they are: those that another file shared until a moment ago must
+   * be this one's alone on the disk too, or a crash shows the other file what is written now. Called before the operation
+   * changes anything; 0 or errno.
+   */
+  settleShares(ino: number, block: number, end: number): number {
+    if (!this.shared.parting) return 0;
+    const { run } = this;
+    for (let at = block; at < end; at += run.length) {
+      const state = this.extents.find(ino, at, run);
+      if (run.length > end - at) run.length = end - at;
+      if ((state & MAYBE_SHARED) === 0 || !this.shared.isParting(run.deviceBlock, run.length)) continue;
+      return this.commits.commitNow();
+    }
+    return 0;
   }
 
   /** Where blocks for a file at `fileBlock` should be: behind the block before, or near the file's neighbours. */

@@ -71,6 +71,8 @@ function wholeBlocks(core: Core, offset: number, end: number): { first: number; 
 export function punch(core: Core, inode: MappedInode, offset: number, length: number): number {
   const end = Math.min(offset + length, MAX_FILE_BLOCKS * core.blockSize);
   if (offset >= end) return 0;
+  const lost = core.settleShares(inode.ino, Math.floor(offset / core.blockSize), Math.ceil(end / core.blockSize));
+  if (lost !== 0) return lost;
   const { edges, shared } = edgesOf(core, inode, offset, end);
   if (shared > 0 && !core.space.ensure(shared)) return E.NOSPC;
   const r = zeroEdges(core, inode, edges);
@@ -106,6 +108,9 @@ export function zeroRange(
   const { blockSize } = core;
   const { ino } = inode;
   const end = offset + length;
+  const begin = Math.floor(Math.min(offset, inode.size) / blockSize);
+  const lost = core.settleShares(ino, begin, Math.ceil(end / blockSize));
+  if (lost !== 0) return lost;
   const { edges, shared } = edgesOf(core, inode, offset, end);
   const tail = tailBefore(core, inode, offset);
   const fresh: { block: number; length: number; replaces: boolean }[] = [];

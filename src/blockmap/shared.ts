@@ -1,10 +1,13 @@
-import type { Database } from './ports.ts';
+import type { Commits, Database } from './ports.ts';
 
 interface SharedRow {
   start: number;
   length: number;
   count: number;
 }
+
+/** Parted runs that are told from each other; with more, all blocks pass for parted until the next commit. */
+const FEW = 64;
 
 /**
  * How many files map a device block, for blocks with more than one (reflink): table shared, runs without overlap, runs
@@ -16,8 +19,15 @@ export class Shared {
   private readonly overlapping;
   private readonly insert;
   private readonly remove;
+  private readonly commits: Commits;
+  /** Runs that got down to one owner in transactions that are not durable, oldest first. */
+  private parted: { sequence: number; start: number; length: number }[] = [];
 
-  constructor(database: Database) {
+  constructor(database: Database, commits: Commits) {
+    this.commits = commits;
+    commits.onDurable((sequence) => {
+      if (this.parted.length > 0) this.parted = this.parted.filter((run) => run.sequence > sequence);
+    });
     const of = 'SELECT device_block, length, count FROM shared';
     this.overlapping = database
       .query(
@@ -30,8 +40,23 @@ export class Shared {
     this.rows = (database.query('SELECT count(*) FROM shared').raw().get() as [number])[0];
   }
 
+  /** Whether some blocks have, or on the disk still have, more than one owner. */
   get any(): boolean {
-    return this.rows > 0;
+    return this.rows > 0 || this.parted.length > 0;
+  }
+
+  /**
+   * Whether some of these blocks had a second owner until a moment ago, and in the metadata on the disk still have: a
+   * crash would give them back to it, with whatever is written to them now.
+   */
+  isParting(start: number, length: number): boolean {
+    const { parted } = this;
+    if (parted.length === 0 || parted.length > FEW) return parted.length > 0;
+    return parted.some((run) => start < run.start + run.length && run.start < start + length);
+  }
+
+  get parting(): boolean {
+    return this.parted.length > 0;
   }
 
   /**
@@ -94,12 +119,21 @@ export class Shared {
       const rowEnd = row.start + row.length;
       single(at, Math.min(end, row.start));
       add(row.start, Math.min(rowEnd, start), row.count);
-      add(Math.max(row.start, start), Math.min(rowEnd, end), row.count + delta);
+      const [from, to] = [Math.max(row.start, start), Math.min(rowEnd, end)];
+      add(from, to, row.count + delta);
+      if (row.count + delta === 1 && from < to) this.part(from, to - from);
       add(Math.max(row.start, end), rowEnd, row.count);
       at = Math.max(at, Math.min(end, rowEnd));
     }
     single(at, end);
     this.write(old, now);
+  }
+
+  private part(start: number, length: number): void {
+    const { sequence } = this.commits;
+    const last = this.parted.at(-1);
+    if (last?.sequence === sequence && last.start + last.length === start) last.length += length;
+    else this.parted.push({ sequence, start, length });
   }
 
   private write(old: SharedRow[], now: SharedRow[]): void {

@@ -65,6 +65,9 @@ export function closeTail(core: Core, inode: MappedInode, tail: Tail, since: num
 
 /** Makes sure of the space and zeros the tail, for an operation that needs no other blocks. 0 or errno. */
 export function growOver(core: Core, inode: MappedInode, offset: number): number {
+  const last = Math.floor(inode.size / core.blockSize);
+  const lost = core.settleShares(inode.ino, last, last + 1);
+  if (lost !== 0) return lost;
   const tail = tailBefore(core, inode, offset);
   if (!tail) return 0;
   if (tail.moves && !core.space.ensure(1)) return E.NOSPC;

@@ -52,6 +52,8 @@ function writeSlow(core: Core, inode: MappedInode, offset: number, length: numbe
   const { blockSize } = core;
   const first = Math.floor(offset / blockSize);
   const end = Math.ceil((offset + length) / blockSize);
+  const lost = core.settleShares(inode.ino, Math.min(first, Math.floor(inode.size / blockSize)), end);
+  if (lost !== 0) return -lost;
   const tail = tailBefore(core, inode, offset);
   // A tail that moves is no longer shared when the write comes to it.
   const extra = tail?.moves && !(tail.shared && tail.fileBlock >= first) ? 1 : 0;

@@ -104,9 +104,15 @@ export class Context {
 
   /**
    * Visits every row of a query that was complete before the first visit, so `visit` may change what it reads.
-   * The rows wait in a temporary table (on disk when large), not in memory; between pages the run can be cancelled.
+   * More than a page of rows wait in a temporary table (on disk when large), not in memory; between pages the run can be
+   * cancelled.
    */
   async each<T>(sql: string, visit: (row: T) => void): Promise<void> {
+    const few = this.firstRows<T>(sql);
+    if (few.length <= PAGE) {
+      for (const row of few) visit(row);
+      return;
+    }
     const table = `found_${this.serial++}`;
     this.db.exec(`CREATE TEMP TABLE ${table} AS ${sql}`);
     const page = this.db.prepare(
@@ -120,6 +126,16 @@ export class Context {
       await this.pause();
     }
     this.db.exec(`DROP TABLE temp.${table}`);
+  }
+
+  /** A page of rows, and one more if there are more. */
+  private firstRows<T>(sql: string): T[] {
+    const rows: T[] = [];
+    for (const row of this.db.prepare(sql).iterate()) {
+      rows.push(row as T);
+      if (rows.length > PAGE) break;
+    }
+    return rows;
   }
 
   /** Lets signals and timers run, and ends the run if it was cancelled. */

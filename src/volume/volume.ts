@@ -29,6 +29,8 @@ export interface OpenOptions {
   ignoreDataErrors?: boolean;
   /** Keep a redo log for the death of the daemon alone. Default true. */
   redo?: boolean;
+  /** Frames of the WAL that are written ahead (wal.ts); the crash explorer makes do with few. */
+  walFrames?: number;
   /** Faults or a recorder between the volume and the kernel. */
   io?: StorageIo;
   /** Tests pretend another boot. */
@@ -101,7 +103,7 @@ export class Volume {
       const redoFile = redoPath(path);
       this.recovery = recover(database, device, { row: opened.row, host, readOnly, redoPath: redoFile, sameMount });
       options.takeOver?.(this.recovery);
-      this.wal = readOnly ? undefined : new Wal(database, databaseFd, io);
+      this.wal = readOnly ? undefined : new Wal(database, databaseFd, io, options.walFrames);
       if (this.wal && options.redo !== false) redo = this.startRedo(redoPath(path));
       database.redo = redo;
       if (this.wal) this.take(host, device, this.wal);

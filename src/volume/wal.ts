@@ -24,13 +24,16 @@ export class Wal {
   private readonly databaseFd: number;
   private readonly counts: { get(): unknown };
   private readonly passive: { get(): unknown };
+  private readonly frameCount: number;
   private fd = -1;
   private inode = 0;
 
-  constructor(database: Database, databaseFd: number, io: StorageIo) {
+  /** `frameCount`: how many `preallocate` makes. */
+  constructor(database: Database, databaseFd: number, io: StorageIo, frameCount: number = PREALLOCATED_FRAMES) {
     this.path = `${database.path}-wal`;
     this.io = io;
     this.databaseFd = databaseFd;
+    this.frameCount = frameCount;
     this.counts = database.connection.prepare('PRAGMA wal_checkpoint(NOOP)').raw();
     this.passive = database.connection.prepare('PRAGMA wal_checkpoint(PASSIVE)').raw();
     this.openFile();
@@ -69,8 +72,8 @@ export class Wal {
    * Writes zeros behind the valid frames, where SQLite will only look for a frame that continues the chain of checksums.
    * 0 or -errno; a full host is no failure, the WAL then grows as it must.
    */
-  preallocate(frames: number = PREALLOCATED_FRAMES): number {
-    const wanted = WAL_HEADER + frames * FRAME;
+  preallocate(): number {
+    const wanted = WAL_HEADER + this.frameCount * FRAME;
     let at = fs.statSync(this.path).size;
     const zeros = Buffer.alloc(1024 * 1024);
     while (at < wanted) {

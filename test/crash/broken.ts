@@ -93,6 +93,44 @@ export const BROKEN: readonly Broken[] = [
     complaint: /is in none of states/,
   },
   {
+    rule: '3: blocks that move within a file count as written before their data has arrived',
+    sabotage: {
+      wired: ({ volume }) => {
+        volume.commits.orderedData = () => {};
+      },
+    },
+    workload: [
+      'truncate /a 0',
+      'fsync /',
+      'write /e 0+45056',
+      'write /a 28772+4096',
+      'write /a 0+8192',
+      'insert path=/a range=4k-8k',
+      'wait',
+    ],
+    complaint: /is in none of states/,
+  },
+  {
+    rule: '4: a block that two files share on the disk is overwritten as soon as one has given it up in memory',
+    sabotage: {
+      wired: ({ house }) => {
+        const { core } = house.fs.blockmap as unknown as { core: { settleShares(): number } };
+        core.settleShares = () => 0;
+      },
+    },
+    workload: ['clone path=/d/x to=/a', 'fsync /', 'unlink /d/x', 'write /a 0+8192', 'wait'],
+    complaint: /is in none of states/,
+  },
+  {
+    rule: '2: contents come back from another place of the file than where they were',
+    sabotage: {
+      recovered: (connection) =>
+        void connection.exec('UPDATE extent SET device_block = device_block + 1 WHERE ino = 3 AND file_block = 0'),
+    },
+    workload: ['write /a 0+8192', 'insert path=/a range=4k-8k', 'fsync /', 'wait'],
+    complaint: /is in none of states/,
+  },
+  {
     rule: '5: a lease is answered before it is durable',
     sabotage: { wired: impatient('whenMetadataDurable') },
     workload: ['get /a kind=direct mode=ro', 'wait'],

@@ -80,6 +80,9 @@ interface Recording {
   operations: number[];
 }
 
+/** Of a WAL that is there before it is needed, and soon too short: both ways of writing to it are tried. */
+const FRAMES = 48;
+
 const HOSTS: readonly Host[] = [
   { bootId: '00000000-0000-4000-8000-000000000001', pid: process.pid, start: 1 },
   { bootId: '00000000-0000-4000-8000-000000000002', pid: process.pid, start: 2 },
@@ -122,7 +125,7 @@ async function template(options: ExploreOptions): Promise<string> {
   const size = HEADER_BYTES + (options.dataBlocks ?? DATA_BLOCKS) * BLOCK;
   Volume.make(making, { size, uuid: '11111111-2222-4333-8444-555555555555' });
   const clock = new VirtualClock(5000);
-  const client = new Client(Volume.open(making, { clock, redo: false, host: HOSTS[0] }), clock);
+  const client = new Client(Volume.open(making, { clock, redo: false, walFrames: FRAMES, host: HOSTS[0] }), clock);
   client.volume.ready();
   for (const operation of SETUP) for (const step of operation.steps) await step.run(client);
   const errno = await client.house.shutDown();
@@ -139,7 +142,7 @@ async function record(workload: readonly Operation[], options: ExploreOptions): 
   const clock = new VirtualClock(6000);
   const recorder = new RecordingIo(`${image}.meta`);
   const io = sabotage.io?.(recorder) ?? recorder;
-  const client = new Client(Volume.open(image, { clock, redo: false, host: HOSTS[0], io }), clock);
+  const client = new Client(Volume.open(image, { clock, redo: false, walFrames: FRAMES, host: HOSTS[0], io }), clock);
   client.volume.ready();
   client.onWait = async () => {
     for (const step of returnLease.steps) await step.run(client);
@@ -159,7 +162,7 @@ async function record(workload: readonly Operation[], options: ExploreOptions): 
       sabotage.afterStep?.(client);
       journal.dumps.push(dump(client));
       journal.began.push(began);
-      journal.moves.push(step.moves);
+      journal.moves.push(step.moved?.());
       if (promised === undefined) continue;
       const state = journal.dumps.length - 1;
       journal.promises.push({ at: records.length, state, metadata: true, data: promised === 'all' });
@@ -184,7 +187,7 @@ async function tryState(recording: Recording, state: CrashState, options: Explor
   let client: Client;
   try {
     const host = HOSTS[options.sabotage?.sameBoot ? 0 : 1];
-    client = new Client(Volume.open(image, { clock, redo: false, host }), clock);
+    client = new Client(Volume.open(image, { clock, redo: false, walFrames: FRAMES, host }), clock);
   } catch (error) {
     return `the volume cannot be opened: ${(error as Error).message}`;
   }

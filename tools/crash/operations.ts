@@ -1,5 +1,6 @@
 import { FALLOC, O } from '../../src/system/constants.ts';
 import { type Client, type Reply, text } from './client.ts';
+import type { Move } from './moves.ts';
 
 /** What the caller was promised when the request was answered. */
 export type Promised =
@@ -13,8 +14,8 @@ export type Promised =
 export interface Step {
   readonly name: string;
   run(client: Client): Promise<Promised>;
-  /** Contents change their place in a file, or come from another one: overwritten bytes that were not synced may still be the old ones there. */
-  readonly moves?: 'inside' | 'between';
+  /** How the last run moved contents. */
+  moved?(): Move | undefined;
 }
 
 /** An operation of the alphabet. */
@@ -77,6 +78,14 @@ function mkdir(path: string): Operation {
     client.known(
       ok(await client.call('MKDIR', await client.lookup(dir), 'mkdir_in', { mode: 0o755 }, text(name)), ...MAY),
     );
+    return undefined;
+  });
+}
+
+function symlink(path: string): Operation {
+  return one(`symlink ${path}`, async (client) => {
+    const [dir, name] = split(path);
+    client.known(ok(await client.call('SYMLINK', await client.lookup(dir), '', {}, text(name), text('a')), ...MAY));
     return undefined;
   });
 }
@@ -188,9 +197,12 @@ function removexattr(path: string): Operation {
   });
 }
 
-export function fsync(path: string): Operation {
-  return on(`fsync ${path}`, path, async (client, ino) => {
-    ok(await client.call('FSYNC', ino, 'fsync_in', {}));
+/** fsync(2), of a directory or of a file; `fdatasync` is fdatasync(2). */
+export function fsync(path: string, way: 'fsync' | 'fdatasync' = 'fsync'): Operation {
+  return on(`${way} ${path}`, path, async (client, ino) => {
+    const directory = client.house.fs.inodes.get(ino)?.isDirectory;
+    const fields = { fsync_flags: way === 'fdatasync' ? 1 : 0 };
+    ok(await client.call(directory ? 'FSYNCDIR' : 'FSYNC', ino, 'fsync_in', fields));
     return 'all';
   });
 }
@@ -206,9 +218,57 @@ export const wait = one('wait', async (client) => {
 });
 
 /** A verb on the control session; where the grammar says so, what it changed is durable before its reply. Refusals are fine. */
-function verb(line: string, promised: Promised = undefined, moves?: Step['moves']): Operation {
-  const step = one(line, async (client) => (/^ok/m.test(await client.control(line)) ? promised : undefined)).steps[0];
-  return { name: line, steps: [{ ...step, moves }] };
+function verb(line: string, promised: Promised = undefined): Operation {
+  return one(line, async (client) => (/^ok/m.test(await client.control(line)) ? promised : undefined));
+}
+
+/** A step that moves contents: `run` says how, or that it did not. */
+function moving(name: string, run: (client: Client) => Promise<Move | undefined>): Operation {
+  let move: Move | undefined;
+  const step: Step = {
+    name,
+    async run(client) {
+      move = await run(client);
+      return undefined;
+    },
+    moved: () => move,
+  };
+  return { name, steps: [step] };
+}
+
+/** COLLAPSE_RANGE and INSERT_RANGE of [offset, offset + length). */
+function shift(verbName: 'collapse' | 'insert', path: string, offset: number, length: number): Operation {
+  const line = `${verbName} path=${path} range=${offset / 1024}k-${(offset + length) / 1024}k`;
+  return moving(line, async (client) => {
+    const ino = await client.lookup(path);
+    if (ino === 0 || !/^ok/m.test(await client.control(line))) return undefined;
+    return verbName === 'insert'
+      ? { kind: 'shift', ino, at: offset, by: length }
+      : { kind: 'shift', ino, at: offset + length, by: -length };
+  });
+}
+
+/** The whole of a file becomes the beginning of another one, by reflink. */
+function clone(from: string, to: string): Operation {
+  const line = `clone path=${from} to=${to}`;
+  return moving(line, async (client) => {
+    const [source, target] = [await client.lookup(from), await client.lookup(to)];
+    const length = client.house.fs.inodes.get(source)?.size ?? 0;
+    if (source === 0 || target === 0 || !/^ok/m.test(await client.control(line))) return undefined;
+    return { kind: 'copy', from: source, to: target, length };
+  });
+}
+
+/** The same by copy_file_range(2), which shares whole blocks. */
+function copy(from: string, to: string): Operation {
+  return moving(`copy ${from} ${to}`, async (client) => {
+    const [source, target] = [await client.lookup(from), await client.lookup(to)];
+    if (source === 0 || target === 0) return undefined;
+    const length = client.house.fs.inodes.get(source)?.size ?? 0;
+    const fields = { off_in: 0, nodeid_out: target, off_out: 0, len: length };
+    const reply = ok(await client.call('COPY_FILE_RANGE', source, 'copy_file_range_in', fields), ...MAY);
+    return reply.error === '' ? { kind: 'copy', from: source, to: target, length } : undefined;
+  });
 }
 
 /** A lease, and a look at its extents: from the reply on the holder may use these blocks. */
@@ -255,16 +315,19 @@ export const ALPHABET: readonly Operation[] = [
   truncate('/a', 9 * BLOCK),
   truncate('/a', 0),
   fallocate('/a', 'allocate', 0, 3 * BLOCK, 3 * BLOCK),
+  fallocate('/a', 'reserve', FALLOC.KEEP_SIZE, 3 * BLOCK, 3 * BLOCK),
   fallocate('/a', 'punch', FALLOC.PUNCH_HOLE | FALLOC.KEEP_SIZE, BLOCK, 2 * BLOCK),
   fallocate('/a', 'zero', FALLOC.ZERO_RANGE, 100, 2 * BLOCK),
   unlink('/a'),
   unlink('/d/x'),
+  symlink('/y'),
   rename('/a', '/b'),
   rename('/d/x', '/a'),
   rename('/a', '/d/x', 2),
   link('/a', '/d/l'),
   setxattr('/a', 'value'),
   removexattr('/d/x'),
+  fsync('/a', 'fdatasync'),
   grant('/a', 'kind=direct mode=ro'),
   grant('/u', 'kind=layout mode=rw'),
   held('commit', (id) => `commit id=${id} range=0-8k size=16k`),
@@ -272,10 +335,14 @@ export const ALPHABET: readonly Operation[] = [
   verb('seal path=/a', 'metadata'),
   verb('unseal path=/s', 'metadata'),
   verb('prepare path=/a range=0-24k extend', 'all'),
-  verb('clone path=/d/x to=/a', undefined, 'between'),
-  verb('insert path=/a range=4k-8k', undefined, 'inside'),
-  verb('collapse path=/a range=4k-8k', undefined, 'inside'),
+  clone('/d/x', '/a'),
+  copy('/d/x', '/a'),
+  shift('insert', '/a', BLOCK, BLOCK),
+  shift('collapse', '/a', BLOCK, BLOCK),
 ];
+
+/** Operations of the longer sequences only. */
+export const OTHERS: readonly Operation[] = [write('/d/x', 0, 2 * BLOCK, 8), truncate('/d/x', 0), rename('/a', '/d/x')];
 
 /** What the volume holds before a workload begins. */
 export const SETUP: readonly Operation[] = [

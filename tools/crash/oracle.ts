@@ -1,6 +1,6 @@
-import { type Dump, dump } from './dump.ts';
+import type { Dump } from './dump.ts';
 import { SECTOR } from './files.ts';
-import type { Step } from './operations.ts';
+import { after, before, type Move, type Place } from './moves.ts';
 
 /** What a workload has told its caller, in the order of its steps: the measure of what a crash may leave. */
 export interface Journal {
@@ -9,7 +9,7 @@ export interface Journal {
   /** Place in the recording at which each of those states began to exist; 0 for the first. */
   readonly began: number[];
   /** How the step that led to each state moved contents. */
-  readonly moves: Step['moves'][];
+  readonly moves: (Move | undefined)[];
   /** Promises: place in the recording where the reply went out, and the state that it covers. */
   readonly promises: { at: number; state: number; metadata: boolean; data: boolean }[];
 }
@@ -39,68 +39,86 @@ export function boundsAt(journal: Journal, prefix: number): Bounds {
 
 /** Why the recovered tree is none that a crash may leave; undefined when it is one. */
 export function judge(recovered: Dump, journal: Journal, bounds: Bounds): string | undefined {
-  let matches = false;
-  for (let i = bounds.metadata; i <= bounds.newest && !matches; i++) {
-    matches = journal.dumps[i].metadata === recovered.metadata;
+  let problem: string | undefined;
+  for (let state = bounds.metadata; state <= bounds.newest; state++) {
+    if (journal.dumps[state].metadata !== recovered.metadata) continue;
+    const wrong = judgeContents(recovered, state, journal, bounds);
+    if (wrong === undefined) return undefined;
+    problem ??= wrong;
   }
-  if (!matches) {
-    return `the tree is none of states ${bounds.metadata}..${bounds.newest}: ${difference(recovered, journal, bounds)}`;
-  }
-  for (const [ino, bytes] of recovered.contents) {
-    const wrong = judgeContents(ino, bytes, journal, bounds);
-    if (wrong !== undefined) return wrong;
-  }
-  return undefined;
+  if (problem !== undefined) return problem;
+  return `the tree is none of states ${bounds.metadata}..${bounds.newest}: ${difference(recovered, journal, bounds)}`;
 }
-
-const ZEROS = Buffer.alloc(SECTOR);
 
 /**
  * Every sector holds what some state since the last promise had there; a file that had nothing there reads as zeros. So
- * a promise of data leaves its contents no choice, and contents of another file are never right.
+ * a promise of data leaves its contents no choice, and contents of another file are never right. "There" follows the
+ * blocks: where an operation moved or shared them, a sector is looked for where it was before, or came to be after, the
+ * state whose metadata was recovered, and nowhere else.
  */
-function judgeContents(ino: number, bytes: Buffer, journal: Journal, bounds: Bounds): string | undefined {
-  for (let at = 0; at < bytes.length; at += SECTOR) {
-    const sector = bytes.subarray(at, at + SECTOR);
-    let allowed = false;
-    for (let i = bounds.data; i <= bounds.newest && !allowed; i++) {
-      allowed = contentsAt(journal.dumps[i].contents.get(ino), at, sector.length).equals(sector);
+function judgeContents(recovered: Dump, state: number, journal: Journal, bounds: Bounds): string | undefined {
+  for (const [ino, bytes] of recovered.contents) {
+    for (let at = 0; at < bytes.length; at += SECTOR) {
+      const sector = bytes.subarray(at, at + SECTOR);
+      if (contentsAt(journal.dumps[state].contents.get(ino), at, sector.length).bytes.equals(sector)) continue;
+      const versions = versionsOf({ ino, at }, sector.length, state, journal, bounds);
+      if (versions.some(({ bytes }) => bytes.equals(sector)) || isOverlaid(sector, versions)) continue;
+      return `inode ${ino} at ${at}: ${sector.toString('hex', 0, 16)}… is in none of states ${bounds.data}..${bounds.newest}`;
     }
-    if (allowed || isMixture(sector, ino, at, journal, bounds) || wasMoved(sector, ino, journal, bounds)) continue;
-    return `inode ${ino} at ${at}: ${sector.toString('hex', 0, 16)}… is in none of states ${bounds.data}..${bounds.newest}`;
   }
   return undefined;
 }
 
-/** Of two changes of one sector in memory the second may be there while the metadata that ends the file before is not. */
-function isMixture(sector: Buffer, ino: number, at: number, journal: Journal, bounds: Bounds): boolean {
-  const versions: Buffer[] = [];
-  for (let i = bounds.data; i <= bounds.newest; i++) {
-    versions.push(contentsAt(journal.dumps[i].contents.get(ino), at, sector.length));
-  }
-  return sector.every((byte, i) => versions.some((version) => version[i] === byte));
+/** What a place held in one state. */
+interface Version {
+  /** Zeros behind the end of the file. */
+  readonly bytes: Buffer;
+  /** Bytes before the end of the file. */
+  readonly valid: number;
 }
 
-/** Old contents of blocks that were overwritten, and then moved with their place, before any sync. */
-function wasMoved(sector: Buffer, ino: number, journal: Journal, bounds: Bounds): boolean {
-  for (let to = bounds.data + 1; to <= bounds.newest; to++) {
-    const moves = journal.moves[to];
-    if (moves === undefined) continue;
-    for (let i = bounds.data; i < to; i++) {
-      for (const [from, contents] of journal.dumps[i].contents) {
-        if (moves === 'inside' && from !== ino) continue;
-        for (let at = 0; at < contents.length; at += SECTOR) {
-          if (contentsAt(contents, at, sector.length).equals(sector)) return true;
-        }
-      }
+/** What the sector at a place of `state` held in all states since the last promise of data, in their order. */
+function versionsOf(place: Place, length: number, state: number, journal: Journal, bounds: Bounds): Version[] {
+  const { dumps, moves } = journal;
+  const earlier: Version[] = [];
+  for (let i = state, there: Place | undefined = place; there !== undefined && i >= bounds.data; i--) {
+    earlier.push(contentsAt(dumps[i].contents.get(there.ino), there.at, length));
+    const move = moves[i];
+    if (move !== undefined) there = before(move, there);
+  }
+  const versions = earlier.reverse();
+  let there: Place | undefined = place;
+  for (let i = state + 1; i <= bounds.newest; i++) {
+    const move = moves[i];
+    if (move !== undefined) there = after(move, there);
+    if (there === undefined) break;
+    versions.push(contentsAt(dumps[i].contents.get(there.ino), there.at, length));
+  }
+  return versions;
+}
+
+/**
+ * Whether a sector is one version with the changes of the next ones on it, but for the ends of the file that they set: the
+ * metadata that cuts a file off may be lost while what was written into the same sector afterwards is not.
+ */
+function isOverlaid(sector: Buffer, versions: readonly Version[]): boolean {
+  for (let base = 0; base < versions.length; base++) {
+    const bytes = Buffer.from(versions[base].bytes);
+    for (let i = base + 1; i < versions.length; i++) {
+      const [was, is] = [versions[i - 1].bytes, versions[i].bytes];
+      for (let k = 0; k < versions[i].valid; k++) if (is[k] !== was[k]) bytes[k] = is[k];
+      if (bytes.equals(sector)) return true;
     }
   }
   return false;
 }
 
-function contentsAt(contents: Buffer | undefined, at: number, length: number): Buffer {
-  const there = contents?.subarray(at, at + length) ?? Buffer.alloc(0);
-  return there.length === length ? there : Buffer.concat([there, ZEROS.subarray(0, length - there.length)]);
+const ZEROS = Buffer.alloc(SECTOR);
+
+function contentsAt(contents: Buffer | undefined, at: number, length: number): Version {
+  const there = contents?.subarray(at, at + length) ?? ZEROS.subarray(0, 0);
+  const bytes = there.length === length ? there : Buffer.concat([there, ZEROS.subarray(0, length - there.length)]);
+  return { bytes, valid: there.length };
 }
 
 /** The first line that differs from the newest state allowed. */
@@ -115,5 +133,3 @@ function difference(recovered: Dump, journal: Journal, bounds: Bounds): string {
     })
     .join(' or ');
 }
-
-export { dump };

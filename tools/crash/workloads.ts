@@ -1,4 +1,4 @@
-import { ALPHABET, fsync, type Operation, wait } from './operations.ts';
+import { ALPHABET, fsync, type Operation, OTHERS, wait } from './operations.ts';
 
 export interface Workload {
   readonly operations: readonly Operation[];
@@ -9,7 +9,7 @@ export interface Workload {
   readonly stride?: number;
 }
 
-const byName = new Map([...ALPHABET, fsync('/'), wait].map((operation) => [operation.name, operation]));
+const byName = new Map([...ALPHABET, ...OTHERS, fsync('/'), wait].map((operation) => [operation.name, operation]));
 
 /** Operations by their names, as a reproduction names them. Throws RangeError. */
 export function operationsNamed(names: readonly string[]): Operation[] {
@@ -87,6 +87,21 @@ export function chosen(): Workload[] {
       from,
     },
     { operations: of('insert path=/a range=4k-8k', 'write /a 1000+300', 'collapse path=/a range=4k-8k', 'wait'), from },
+    // Blocks that two files share become one's own, in memory, while the metadata on the disk still gives them to both.
+    ...['write /d/x 0+8192', 'truncate /d/x 0', 'unlink /d/x', 'rename /a /d/x'].flatMap((first) =>
+      ['wait', 'fsync /'].map((last) => ({
+        operations: of('clone path=/d/x to=/a', 'fsync /', first, 'write /a 0+8192', 'write /a 1000+300', last),
+        from,
+      })),
+    ),
+    {
+      operations: of('clone path=/d/x to=/a', 'fsync /', 'write /a 0+8192', 'write /d/x 0+8192', 'wait'),
+      from,
+    },
+    {
+      operations: of('copy /d/x /a', 'write /d/x 0+8192', 'write /a 0+8192', 'wait', 'write /a 1000+300', 'wait'),
+      from,
+    },
     // A tail that is cut off and grown over again.
     { operations: of('truncate /a 4196', 'truncate /a 36864', 'wait', 'write /a 28772+4096', 'fsync /'), from },
     { operations: of('truncate /a 4196', 'fsync /', 'truncate /a 36864', 'write /a 1000+300', 'wait'), from },
