@@ -12,7 +12,8 @@ export const mkfs: Command = {
   usage: 'IMAGE --size BYTES [--block-size BYTES] [--label TEXT] [--force]',
   about:
     'IMAGE is a file, made sparse if it is not there, or a block device. An existing volume is kept unless --force is\n' +
-    'given; a mounted one is always refused.',
+    'given; a mounted one is always refused. The metadata lies beside IMAGE: for a block device say the path of a symbolic\n' +
+    'link to it in a folder that lasts (ln -s /dev/sdb /srv/volume), there as in mount; /dev is in memory, and is refused.',
   options: {
     size: { type: 'string', short: 's', value: 'BYTES', help: 'length of the device; k, m, g, t are powers of 1024' },
     'block-size': { type: 'string', short: 'b', value: 'BYTES', help: 'a power of two from 4096 to 2m (default 4096)' },

@@ -1,9 +1,13 @@
 import type { Clock, Timer } from '../system/clock.ts';
 import { E } from '../system/errno.ts';
 import type { Inodes, LeaseEngine, Notifications } from './ports.ts';
+import type { Span } from './windowrange.ts';
 
 /** How often a verb that waits for the kernel to drop pages asks whether that can still happen. */
 const CHECK_MS = 250;
+
+/** Attributes only. */
+const NO_PAGES: Span = { from: -1, to: -1 };
 
 interface Dirty {
   offset: number;
@@ -27,9 +31,12 @@ export class Coherence {
   private readonly windows = new Map<number, Set<number>>();
   private readonly pending = new Map<number, Dirty>();
   private readonly ports: CoherencePorts;
+  private readonly spans: (node: number, from: number, to: number) => Span[];
 
-  constructor(ports: CoherencePorts) {
+  /** `spans`: where bytes [from, to) of the file are in a node that is not the file's own. */
+  constructor(ports: CoherencePorts, spans: (node: number, from: number, to: number) => Span[]) {
     this.ports = ports;
+    this.spans = spans;
   }
 
   add(ino: number, node: number): void {
@@ -51,7 +58,10 @@ export class Coherence {
   /** Bytes of the file changed through the inode `by`: the other inodes forget their pages, soon. */
   changed(ino: number, offset: number, length: number, by: number): void {
     if (by !== ino) this.forget(ino, offset, length);
-    for (const node of this.windows.get(ino) ?? []) if (node !== by) this.forget(node, offset, length);
+    for (const node of this.windows.get(ino) ?? []) {
+      if (node === by) continue;
+      for (const { from, to } of this.spans(node, offset, offset + length)) this.forget(node, from, to - from);
+    }
   }
 
   /**
@@ -64,7 +74,8 @@ export class Coherence {
     const { clock, inodes } = this.ports;
     const nodes = only ?? [ino, ...(this.windows.get(ino) ?? [])];
     const left = new Set(nodes);
-    if (left.size === 0) return done(0);
+    // To any end, where no length is given.
+    const end = length > 0 ? offset + length : Number.POSITIVE_INFINITY;
     // Where there are no pages, the size may be stale all the same; forgetting attributes waits for nobody.
     const paged = inodes.get(ino)?.mayHavePages !== false;
     let timer: Timer | undefined;
@@ -79,14 +90,19 @@ export class Coherence {
       if (this.areHeld(ino, left)) finish(E.BUSY);
       else timer = clock.setTimeout(check, CHECK_MS);
     };
-    timer = clock.setTimeout(check, CHECK_MS);
     for (const node of [...left]) {
-      const pages = node !== ino || paged;
-      this.send(node, pages ? offset : -1, pages ? length : 0).then(() => {
-        left.delete(node);
-        if (left.size === 0) finish(0);
-      });
+      const spans = node === ino ? [paged ? { from: offset, to: end } : NO_PAGES] : this.spans(node, offset, end);
+      if (spans.length === 0) left.delete(node);
+      let unsent = spans.length;
+      for (const { from, to } of spans) {
+        this.send(node, from, to - from).then(() => {
+          if (--unsent === 0) left.delete(node);
+          if (left.size === 0) finish(0);
+        });
+      }
     }
+    if (left.size === 0) return done(0);
+    timer = clock.setTimeout(check, CHECK_MS);
   }
 
   /**

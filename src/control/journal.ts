@@ -32,7 +32,7 @@ export type HandleState =
   | { kind: 'events'; caller: Caller; kernelHandle: number }
   | { kind: 'text'; name: string; caller: Caller }
   | { kind: 'guarded'; node: number; lease: number; ino: number; path?: string }
-  | { kind: 'device'; lease: number; served: boolean; writable: boolean };
+  | { kind: 'device'; lease: number; ino: number; served: boolean; writable: boolean };
 
 export interface SessionState {
   id: number;

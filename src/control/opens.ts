@@ -2,7 +2,8 @@ import { FOPEN } from '../fuse/protocol.ts';
 import { putOpen } from '../fuse/replies.ts';
 import { O } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
-import { isLive, PassthroughWindow, ServedDeviceWindow } from './deviceWindow.ts';
+import { Allowances } from './allowances.ts';
+import { isLive, PassthroughWindow } from './deviceWindow.ts';
 import type { Directs } from './directs.ts';
 import { EventStream } from './events.ts';
 import type { ReplyOf } from './grammar/verbs.ts';
@@ -11,10 +12,11 @@ import type { Handle } from './handle.ts';
 import { FIRST_HANDLE, NUMBER } from './handle.ts';
 import { ioctl } from './ioctl.ts';
 import { type HandleState, outboxJournal } from './journal.ts';
-import { FIXED, type FixedName, nodeOf } from './nodes.ts';
+import { FIXED, type FixedName, nodeId, nodeOf } from './nodes.ts';
 import type { Outcome } from './outcome.ts';
 import type { Caller, ControlPorts, Inode, LeaseEvent, Request } from './ports.ts';
-import { ControlSession, MAX_UNREAD_OF_USER, type Perform } from './session.ts';
+import { DevicePlace, ServedDeviceWindow } from './servedDevice.ts';
+import { ControlSession, type Perform } from './session.ts';
 import { leasesText, quarantineText, statsText, versionText, waitersText } from './tables.ts';
 import { TextFile } from './textFile.ts';
 import { getOn } from './verbs/lease.ts';
@@ -24,9 +26,6 @@ import type { Windows } from './windows.ts';
 
 const STREAM = FOPEN.DIRECT_IO | FOPEN.STREAM | FOPEN.PARALLEL_DIRECT_WRITES | FOPEN.NOFLUSH;
 const TEXT = FOPEN.DIRECT_IO | FOPEN.NOFLUSH;
-
-/** Sessions of one user who is no administrator. */
-const DEFAULT_SESSIONS = 1024;
 
 const isWrite = (flags: number): boolean => (flags & O.ACCMODE) !== O.RDONLY;
 
@@ -39,7 +38,7 @@ export class Opens {
   private readonly windows: Windows;
   private readonly directs: Directs;
   private readonly perform: Perform;
-  private readonly allowances = new Map<number, { files: number; bytes: number }>();
+  private readonly allowances: Allowances;
   private readonly numbers: Float64Array;
 
   constructor(ports: ControlPorts, windows: Windows, directs: Directs, perform: Perform) {
@@ -47,6 +46,7 @@ export class Opens {
     this.windows = windows;
     this.directs = directs;
     this.perform = perform;
+    this.allowances = new Allowances(ports.options.sessionsPerUid);
     this.numbers = ports.numbers ?? new Float64Array(8);
     if (this.numbers[NUMBER.HANDLE] === 0) this.numbers[NUMBER.HANDLE] = FIRST_HANDLE;
   }
@@ -96,24 +96,8 @@ export class Opens {
     request.ok(putOpen(request.out.view, request.out.start, handle, flags, backing));
   }
 
-  /** Sessions, streams and texts of one user count together: each keeps something in memory. */
-  private hasTooMany({ uid, privileged }: Caller): boolean {
-    const { files, bytes } = this.allowanceOf(uid);
-    const most = this.ports.options.sessionsPerUid ?? DEFAULT_SESSIONS;
-    return !privileged && (files >= most || bytes >= MAX_UNREAD_OF_USER);
-  }
-
-  private allowanceOf(uid: number): { files: number; bytes: number } {
-    let allowance = this.allowances.get(uid);
-    if (!allowance) {
-      allowance = { files: 0, bytes: 0 };
-      this.allowances.set(uid, allowance);
-    }
-    return allowance;
-  }
-
   private openSession(request: Request, caller: Caller): void {
-    if (this.hasTooMany(caller)) return request.error(E.MFILE);
+    if (this.allowances.isUsedUp(caller)) return request.error(E.MFILE);
     const id = ++this.numbers[NUMBER.SESSION];
     const handle = this.next;
     this.addSession(handle, id, caller).keep();
@@ -122,7 +106,7 @@ export class Opens {
 
   private addSession(handle: number, id: number, caller: Caller): ControlSession {
     const { journal } = this.ports;
-    this.allowanceOf(caller.uid).files++;
+    this.allowances.of(caller.uid).files++;
     const session = new ControlSession({
       id,
       notifier: this.ports.notifier,
@@ -130,7 +114,7 @@ export class Opens {
       perform: this.perform,
       ioctl: (asking, asker) => ioctl({ ports: this.ports, windows: this.windows, asker }, asking, undefined),
       onRelease: () => this.closeSession(id, caller.uid),
-      allowance: caller.privileged ? undefined : this.allowanceOf(caller.uid),
+      allowance: caller.privileged ? undefined : this.allowances.of(caller.uid),
       journal: journal && outboxJournal(journal, handle, (kernelHandle) => session.polled(kernelHandle)),
       save: journal && ((state) => journal.put(handle, { kind: 'session', id, caller, ...state })),
     });
@@ -145,21 +129,15 @@ export class Opens {
     return same ? opener : this.ports.callers.of(request.uid, request.gid, request.pid);
   }
 
-  private closed(uid: number): void {
-    const allowance = this.allowanceOf(uid);
-    allowance.files--;
-    if (allowance.files <= 0) this.allowances.delete(uid);
-  }
-
   private closeSession(id: number, uid: number): void {
     this.sessions.delete(id);
-    this.closed(uid);
+    this.allowances.closed(uid);
     this.ports.leases.sessionClosed(id);
   }
 
   private openFixed(request: Request, name: FixedName | undefined, caller: Caller, flags: number): void {
     if (isWrite(flags)) return request.error(E.ACCES);
-    if (this.hasTooMany(caller)) return request.error(E.MFILE);
+    if (this.allowances.isUsedUp(caller)) return request.error(E.MFILE);
     if (name === 'events') return this.openEvents(request, caller);
     const text = this.textOf(name, caller);
     if (text === undefined) return request.error(E.ISDIR);
@@ -169,12 +147,12 @@ export class Opens {
   }
 
   private addText(text: string, uid: number, handle: number): number {
-    const allowance = this.allowanceOf(uid);
+    const allowance = this.allowances.of(uid);
     allowance.files++;
     allowance.bytes += text.length;
     const release = (): void => {
       allowance.bytes -= text.length;
-      this.closed(uid);
+      this.allowances.closed(uid);
     };
     return this.add(new TextFile(text, release), handle);
   }
@@ -197,11 +175,11 @@ export class Opens {
       isVisible,
       () => {
         this.streams.delete(stream);
-        this.closed(caller.uid);
+        this.allowances.closed(caller.uid);
       },
       kept,
     );
-    this.allowanceOf(caller.uid).files++;
+    this.allowances.of(caller.uid).files++;
     this.streams.add(stream);
     this.add(stream, handle);
     return stream;
@@ -262,25 +240,47 @@ export class Opens {
   }
 
   private openDevice(request: Request, id: number, caller: Caller, flags: number): void {
-    const { leases, passthrough } = this.ports;
+    const { inodes, leases, passthrough } = this.ports;
     const lease = leases.find(id);
     if (!lease || !isLive(lease.state)) return request.error(E.NOENT);
     if (!caller.privileged) return request.error(E.PERM);
     if (isWrite(flags) && lease.mode !== 'rw') return request.error(E.ACCES);
     if ((flags & O.TRUNC) !== 0) return request.error(E.INVAL);
-    const onRelease = (): void => leases.windowClosed(id, 'device');
     const backing = passthrough.available() === true ? passthrough.open() : 0;
-    leases.windowOpened(id, 'device');
     const served = backing <= 0;
-    const writable = lease.mode === 'rw';
-    const handle = this.add(
-      served
-        ? new ServedDeviceWindow(this.ports, { lease: id, writable, onRelease })
-        : new PassthroughWindow(onRelease),
-    );
-    this.ports.journal?.put(handle, { kind: 'device', lease: id, served, writable });
-    if (served) this.reply(request, handle, this.windowFlags());
-    else this.reply(request, handle, FOPEN.PASSTHROUGH | FOPEN.NOFLUSH, backing);
+    const inode = inodes.get(lease.ino);
+    if (!inode) return request.error(E.NOENT);
+    const handle = this.next;
+    const { ino, mode } = lease;
+    this.ports.journal?.put(handle, { kind: 'device', lease: id, ino, served, writable: mode === 'rw' });
+    if (served) {
+      this.addServed(handle, request.nodeid, new WindowRange(lease), inode);
+      this.reply(request, handle, this.windowFlags());
+    } else {
+      this.addPassthrough(handle, id);
+      this.reply(request, handle, FOPEN.PASSTHROUGH | FOPEN.NOFLUSH, backing);
+    }
+  }
+
+  private addPassthrough(handle: number, lease: number): void {
+    const { leases } = this.ports;
+    leases.windowOpened(lease, 'device');
+    this.add(new PassthroughWindow(() => leases.windowClosed(lease, 'device')), handle);
+  }
+
+  private addServed(handle: number, node: number, range: WindowRange, inode: Inode): DevicePlace {
+    const { inodes } = this.ports;
+    const place = new DevicePlace(this.ports, range, inode);
+    range.place = place;
+    const onRelease = (): void => {
+      this.windows.released(range, node);
+      inodes.closed(inode);
+    };
+    inodes.opened(inode);
+    this.windows.opened(range, node);
+    const { writable } = range;
+    this.add(new ServedDeviceWindow(this.windows, { node, range, place, inode, writable, onRelease }), handle);
+    return place;
   }
 
   /** `.layout/direct/<path>`: the open takes a direct lease that lives as long as the open file and its mappings. */
@@ -346,15 +346,23 @@ export class Opens {
       } else if (state.kind === 'guarded') {
         this.restoreGuarded(handle, state);
       } else if (state.kind === 'device') {
-        const { lease, writable } = state;
-        const onRelease = (): void => leases.windowClosed(lease, 'device');
-        const served = new ServedDeviceWindow(this.ports, { lease, writable, onRelease });
-        this.add(state.served ? served : new PassthroughWindow(onRelease), handle);
+        if (state.served) this.restoreServed(handle, state);
+        else this.addPassthrough(handle, state.lease);
       }
     }
     // Closed, and died before the leases heard of it.
     const sessions = new Set(leases.list().map(({ holder }) => holder.session));
     for (const session of sessions) if (session !== 0 && !this.sessions.has(session)) leases.sessionClosed(session);
+  }
+
+  private restoreServed(handle: number, state: HandleState & { kind: 'device' }): void {
+    const inode = this.ports.inodes.get(state.ino);
+    if (!inode) return;
+    const lease = this.ports.leases.find(state.lease);
+    const live = lease !== undefined && isLive(lease.state);
+    const range = lease ? new WindowRange(lease) : WindowRange.ended(state.lease, state.ino);
+    this.addServed(handle, nodeId('device', state.lease), range, inode).touchAll();
+    if (!live) this.windows.ended(state.lease);
   }
 
   private restoreGuarded(handle: number, state: HandleState & { kind: 'guarded' }): void {

@@ -1,15 +1,24 @@
 import type { LeaseView } from '../lease/api.ts';
 
-interface Span {
-  from: number;
-  to: number;
+/** Bytes [from, to). */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Where the bytes of a file are in a window that does not show them at the file's offsets. */
+export interface Place {
+  /** Bytes [from, to) of the file. */
+  spans(from: number, to: number): Span[];
+  /** All that the kernel may have pages of, whatever the block map was then. */
+  touched(): Span[];
 }
 
 const overlaps = (spans: readonly Span[], from: number, to: number): boolean =>
   spans.some((span) => span.from < to && from < span.to);
 
 /**
- * The bytes of a file that a guarded window shows, and what of them is refused. Closing goes in two steps: first reads
+ * The bytes of a file that a window shows, and what of them is refused. Closing goes in two steps: first reads
  * are refused while writes are still taken, because the invalidation writes dirty pages back; then writes too.
  */
 export class WindowRange {
@@ -19,6 +28,8 @@ export class WindowRange {
   readonly offset: number;
   readonly end: number;
   readonly writable: boolean;
+  /** undefined: at the offsets of the file. */
+  place: Place | undefined;
   private readonly readsRefused: Span[] = [];
   private readonly writesRefused: Span[] = [];
 
@@ -47,6 +58,11 @@ export class WindowRange {
 
   refuseWrites(from: number, to: number): void {
     this.writesRefused.push({ from, to });
+  }
+
+  /** Is all of it refused? */
+  get isOver(): boolean {
+    return this.readsRefused.some(({ from, to }) => from <= this.offset && to >= this.end);
   }
 
   mayRead(from: number, to: number): boolean {

@@ -2,12 +2,17 @@ import type { WindowPort } from '../lease/ports.ts';
 import { E } from '../system/errno.ts';
 import { Coherence } from './coherence.ts';
 import type { ControlPorts } from './ports.ts';
-import type { WindowRange } from './windowrange.ts';
+import type { Place, Span, WindowRange } from './windowrange.ts';
 
 /** Bytes that one invalidation covers at most: other users of the mount are served between two of them. */
 const STEP = 64 * 2 ** 20;
+/** Pieces of a device window that are dropped one by one; of more, all from the first to the last. */
+const MANY = 64;
 
-/** The guarded windows that are open, by lease; revocation of a lease closes them here. */
+/** No node. */
+const NOBODY = 0;
+
+/** The windows that the daemon serves and that are open, by lease; revocation of a lease closes them here. */
 export class Windows implements WindowPort {
   readonly ports: ControlPorts;
   readonly coherence: Coherence;
@@ -19,7 +24,7 @@ export class Windows implements WindowPort {
 
   constructor(ports: ControlPorts) {
     this.ports = ports;
-    this.coherence = new Coherence(ports);
+    this.coherence = new Coherence(ports, (node, from, to) => this.spans(node, from, to));
   }
 
   /** `node`: the inode of the kernel that shows the range. */
@@ -91,6 +96,10 @@ export class Windows implements WindowPort {
     if (this.open.has(lease)) this.close(lease, 0, 0, Number.POSITIVE_INFINITY, () => {});
   }
 
+  abandoned(ino: number, offset: number, end: number): void {
+    this.coherence.changed(ino, offset, end - offset, NOBODY);
+  }
+
   /** Writes the dirty pages of a lease's windows back and drops them, then calls `done`; nothing is refused. EBUSY as `Coherence.drop`. */
   flush(lease: number, ino: number, offset: number, length: number, done: (errno: number) => void): void {
     this.coherence.drop(ino, offset, length, done, this.nodesOf(lease));
@@ -98,6 +107,12 @@ export class Windows implements WindowPort {
 
   private async invalidate(nodes: number[], offset: number, end: number): Promise<number> {
     for (const node of nodes) {
+      const touched = this.placed(node).flatMap((place) => place.touched());
+      for (const { from, to } of touched) {
+        const errno = await this.drop(node, from, to - from);
+        if (errno !== 0) return errno;
+      }
+      if (this.placed(node).length > 0) continue;
       const size = Math.min(end, this.sizeBehind(node));
       let from = offset;
       for (; from + STEP < size; from += STEP) {
@@ -115,6 +130,19 @@ export class Windows implements WindowPort {
     const errno = -(await this.ports.notifier.invalInode(node, offset, length));
     // The kernel has forgotten the inode: nobody has it mapped.
     return errno === E.NOENT ? 0 : errno;
+  }
+
+  /** Where bytes [from, to) of the file are in a node. */
+  private spans(node: number, from: number, to: number): Span[] {
+    const [place] = this.placed(node);
+    if (!place) return [{ from, to }];
+    const spans = place.spans(from, to);
+    if (spans.length <= MANY) return spans;
+    return [{ from: (spans[0] as Span).from, to: (spans.at(-1) as Span).to }];
+  }
+
+  private placed(node: number): Place[] {
+    return [...(this.showing.get(node) ?? [])].flatMap(({ place }) => place ?? []);
   }
 
   /** Bytes of the file that a node shows. */

@@ -75,6 +75,8 @@ export interface ProcessPort {
 export interface WindowPort {
   /** Guarded window of the lease: refuse from now on, invalidate; done(0) = no mapping reads or stores any more. */
   close(lease: number, ino: number, offset: number, end: number, done: (errno: number) => void): void;
+  /** A holder with raw access is gone without a return: pages of the range may be older than what he stored. */
+  abandoned?(ino: number, offset: number, end: number): void;
 }
 
 export interface SpacePort {

@@ -35,6 +35,9 @@ function end(core: Core, lease: Lease, detail: Detail): void {
   core.delist(lease);
   // Whatever the proof, the window must not serve the range any more.
   core.ports.windows.close(lease.id, lease.ino, lease.offset, lease.end, () => {});
+  // A return has seen to it before: whoever has raw access stores behind the pages of those who read the file.
+  if (lease.raw && lease.terms.mode === 'rw' && detail.reason !== 'return')
+    core.ports.windows.abandoned?.(lease.ino, lease.offset, lease.end);
   if (lease.state === 'RELEASED') {
     core.forget(lease);
     core.ports.store.remove(lease.id);

@@ -110,6 +110,7 @@ export class House {
         windows: {
           close: (lease, ino, offset, end, done) =>
             this.control === undefined ? done(0) : this.control.windows.close(lease, ino, offset, end, done),
+          abandoned: (ino, offset, end) => this.control?.windows.abandoned(ino, offset, end),
         },
         space: { release: (start, length) => space.release(start, length) },
         notify: (session, event) => {

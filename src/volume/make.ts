@@ -34,6 +34,8 @@ export interface MadeVolume {
 }
 
 const MIN_BLOCKS = 16;
+/** statfs(2): tmpfs (devtmpfs too), ramfs. */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /**
@@ -50,6 +52,7 @@ export function makeVolume(path: string, options: MakeOptions = {}): MadeVolume 
   const kind = kindOf(path);
   if (kind === 'none' && options.size === undefined) throw invalid(`${path} does not exist: a size is needed`);
   if (options.size !== undefined) wholeBlocks(options.size, blockSize);
+  if (kind === 'block') refuseMemory(path);
   const device = openDevice(path, { create: true });
   try {
     const blocks = wholeBlocks(options.size ?? device.length, blockSize);
@@ -98,6 +101,16 @@ function wholeBlocks(size: number, blockSize: number): number {
   if (blocks < least)
     throw invalid(`${size} bytes are too few: at least ${least * blockSize} with blocks of ${blockSize}`);
   return blocks;
+}
+
+/** Of a block device in /dev: the names of all files would be in memory, and gone when the machine starts again. */
+function refuseMemory(path: string): void {
+  const folder = dirname(resolve(path));
+  if (!IN_MEMORY.has(fs.statfsSync(folder).type)) return;
+  throw invalid(
+    `${metadataPath(path)} would be in memory (${folder}) and lost at the next start: make a link on a disk, ` +
+      `"ln -s ${path} /srv/volume", and say "mkfs /srv/volume"; the metadata is beside the link`,
+  );
 }
 
 function refuseToOverwrite(device: Device, path: string): void {

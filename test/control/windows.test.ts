@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeMounted, type MountedVolume, mountVolume } from '../harness/index.ts';
+import { bash, describeMounted, layoutfs, type MountedVolume, mountVolume } from '../harness/index.ts';
 import { runPython } from './python.ts';
 
 describeMounted('windows', ['python3'], () => {
@@ -207,3 +207,113 @@ os.wait()
     ]);
   });
 });
+
+describeMounted(
+  'a device window on a block device, which the kernel does not pass through',
+  ['python3', 'losetup'],
+  () => {
+    let volume: MountedVolume;
+
+    beforeAll(async () => {
+      volume = await mountVolume({ deadline: 90_000, loop: true, size: '64m', options: 'break=1' });
+      await volume.bash(
+        'for i in 1 2 3; do head -c 64k /dev/zero | tr "\\0" z >> file; head -c 64k /dev/zero | tr "\\0" o >> other; sync file other; done',
+      );
+    });
+
+    afterAll(() => volume?.dispose());
+
+    it('is served at device offsets, and shows the blocks of its lease and nothing else', async () => {
+      const lines = await runPython(
+        volume,
+        `
+s = session()
+l = lease(ask(s, 'get path=/file range=0-64k'))
+at = [int(d) for d in re.findall(r'device=(\\d+)', ask(s, f'map id={l}'))]
+other = [int(d) for d in re.findall(r'device=(\\d+)', ask(s, 'map path=/other'))]
+print('scattered', [int(d) for d in re.findall(r'device=(\\d+)', ask(s, 'map path=/file'))][0] == at[0], len(at))
+d = os.open(f'.layout/device/{l}', os.O_RDWR)
+attempt('inside', lambda: os.pread(d, 4, at[0]))
+attempt('header', lambda: os.pread(d, 4, 0))
+attempt('other', lambda: os.pread(d, 4, other[0]))
+attempt('store', lambda: os.pwrite(d, b'ABCD', at[0]))
+attempt('store other', lambda: os.pwrite(d, b'ABCD', other[0]))
+attempt('store across', lambda: os.pwrite(d, b'AB' * 8, at[0] + 65528))
+attempt('beyond', lambda: os.pread(d, 4, 1 << 40))
+attempt('fsync', lambda: os.fsync(d))
+sys.stdout.flush()
+if os.fork() == 0:
+    mmap.mmap(d, 4096, offset=other[0])[0]
+    os._exit(0)
+child, status = os.wait()
+print('mapping of another file', signal.Signals(os.WTERMSIG(status)).name)
+r = os.open(f'.layout/device/{l}', os.O_RDONLY)
+attempt('read only', lambda: os.pwrite(r, b'x', at[0]))
+print(read('file', 5), read('other', 3))
+print('returned', ask(s, f'return id={l}')[:2])
+attempt('read after', lambda: os.pread(d, 4, at[0]))
+attempt('store after', lambda: os.pwrite(d, b'LATE', at[0]))
+`,
+      );
+      expect(lines).toEqual([
+        'scattered True 1',
+        "inside b'zzzz'",
+        'header ENXIO',
+        'other ENXIO',
+        'store 4',
+        'store other ENXIO',
+        'store across ENXIO',
+        "beyond b''",
+        'fsync None',
+        'mapping of another file SIGBUS',
+        'read only EBADF',
+        "b'ABCDz' b'ooo'",
+        'returned ok',
+        'read after EIO',
+        'store after EIO',
+      ]);
+    });
+
+    it('keeps its metadata where it lasts: not beside the device, in /dev', async () => {
+      const refused = await volume.run('sh', ['-c', 'exec node "$0" mkfs --force "$(readlink "$IMG")"', layoutfs]);
+      expect(refused.code).not.toBe(0);
+      expect(refused.stderr).toContain('would be in memory (/dev) and lost at the next start');
+    });
+
+    it('is revoked: dirty pages are kept, then EIO and SIGBUS, and nothing is left in quarantine', async () => {
+      const lines = await runPython(
+        volume,
+        `
+s = session()
+l = lease(ask(s, 'get path=/file'))
+extents = [tuple(map(int, e)) for e in re.findall(r'offset=(\\d+) device=(\\d+) length=(\\d+)', ask(s, f'map id={l}'))]
+r, w = os.pipe()
+holder = os.fork()
+if holder == 0:
+    d = os.open(f'.layout/device/{l}', os.O_RDWR)
+    maps = [mmap.mmap(d, length, offset=device) for _, device, length in extents]
+    for m in maps: m[4096:4100] = b'kept'
+    os.write(w, b'x')
+    while True: maps[0][0]; time.sleep(0.001)
+os.read(r, 1)
+# Nobody answers the recall: the fence is at the deadline.
+os.system('truncate -s 192512 file')
+child, status = os.waitpid(holder, 0)
+print(len(extents), signal.Signals(os.WTERMSIG(status)).name)
+print([read('file', 4, offset + 4096) for offset, _, _ in extents])
+os.close(s)
+for i in range(500):
+    if open('.layout/quarantine').read().count('\\n') == 1: break
+    time.sleep(0.01)
+print(open('.layout/quarantine').read().count('\\n'))
+`,
+      );
+      expect(lines).toEqual(['3 SIGBUS', "[b'kept', b'kept', b'kept']", '1']);
+      await volume.unmount();
+      // The loop device has gone with the daemon; the volume is in the file that was under it.
+      await bash(`ln -sfn disk ${volume.image}`);
+      const fsck = await volume.layoutfs(['fsck', '-n', volume.image]);
+      expect(fsck.code, fsck.stdout + fsck.stderr).toBe(0);
+    });
+  },
+);

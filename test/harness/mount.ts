@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -18,6 +18,8 @@ export interface VolumeOptions {
   mkfs?: readonly string[];
   /** As mount -o. */
   options?: string;
+  /** The device is a block device, /dev/loopN over a file; it goes when the volume is unmounted, so there is no remount. */
+  loop?: boolean;
   /**
    * With a supervisor, which has a new daemon take over when the daemon dies. Default: without, because most tests want
    * neither that nor the time it takes to start two processes.
@@ -70,14 +72,25 @@ let count = 0;
 export async function mountVolume(options: VolumeOptions = {}): Promise<MountedVolume> {
   const root = mkdtempSync(join(tmpdir(), 'layoutfs-test-'));
   const volume = new TestVolume(root, options);
+  const size = options.size ?? '1g';
+  let loop: string | undefined;
   try {
-    const mkfs = [layoutfs, 'mkfs', volume.image, '--size', options.size ?? '1g', ...(options.mkfs ?? [])];
+    if (options.loop) {
+      const file = join(root, 'disk');
+      await check('truncate', ['-s', size, file]);
+      loop = (await check('losetup', ['-f', '--show', file])).trim();
+      symlinkSync(loop, volume.image);
+    }
+    const mkfs = [layoutfs, 'mkfs', volume.image, ...(options.loop ? [] : ['--size', size]), ...(options.mkfs ?? [])];
     await check(process.execPath, mkfs, volume.user);
     await volume.remount();
     return volume;
   } catch (error) {
     await volume.dispose();
     throw error;
+  } finally {
+    // While the daemon has it open, the kernel only notes this: whatever becomes of the test, it goes with the daemon.
+    if (loop !== undefined) await check('losetup', ['-d', loop]);
   }
 }
 
