@@ -10,7 +10,7 @@ export function refusalBy(
   lease: Lease,
   errno: number,
   cause: string,
-  hint = cureFor(lease, errno),
+  hint = cureFor(lease, errno, cause),
 ): Refusal {
   const now = core.now();
   return {
@@ -28,7 +28,7 @@ export function refusalBy(
   };
 }
 
-function cureFor(lease: Lease, errno: number): string {
+function cureFor(lease: Lease, errno: number, cause: string): string {
   const { id } = lease;
   if (errno === E.DEADLK) return `this is your own lease: return id=${id} first`;
   if (errno === E.BUSY) return `the lease must end first: break, or revoke id=${id}`;
@@ -41,13 +41,14 @@ function cureFor(lease: Lease, errno: number): string {
     case 'ORPHANED':
       return `its holder is lost and not proven stopped: wait for it to end, or expire id=${id} force`;
     default:
-      return lease.slot === 'direct'
-        ? `allocation is refused under a direct lease: break it, have its holder return it, or wait=SECONDS`
-        : lease.slot === 'exclusive'
-          ? `the holder is setting the file up: wait=SECONDS, or break it`
-          : lease.facts.column === 'layout'
-            ? 'its holder is asked to return it: try again, or wait=SECONDS'
-            : `nothing recalls it: its holder must return it, or an administrator revoke id=${id}`;
+      if (lease.slot === 'exclusive') return 'the holder is setting the file up: wait=SECONDS, or break it';
+      if (lease.slot === 'direct' && errno === E.TXTBSY)
+        return 'allocation is refused under a direct lease: break it, have its holder return it, or wait=SECONDS';
+      if (lease.slot === 'direct' && cause === 'conflict')
+        return 'a direct lease is in the way: break it, have its holder return it, or wait=SECONDS';
+      return lease.slot === 'direct' || lease.facts.column === 'layout'
+        ? 'its holder is asked to return it: try again, or wait=SECONDS'
+        : `nothing recalls it: its holder must return it, or an administrator revoke id=${id}`;
   }
 }
 

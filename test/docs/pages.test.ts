@@ -18,7 +18,7 @@ const read = (page: string): string => readFileSync(join(checkout, page), 'utf8'
 /** The words after `layoutfs` of every line of an example that begins with it, up to what belongs to the shell. */
 function commandLines(text: string): string[][] {
   const lines: string[][] = [];
-  const examples = [...text.matchAll(/^```.*?^```$|^ {4}.*$/gms)].map(([block]) => block).join('\n');
+  const examples = [...text.matchAll(/^```sh.*?^```$|^ {4}[^\n]*$/gms)].map(([block]) => block).join('\n');
   for (const [line] of examples.matchAll(/^ *(?:npx )?layoutfs .*$/gm)) {
     const words = [...line.trim().matchAll(/'[^']*'|"[^"]*"|\S+/g)].map(([word]) => word);
     const end = words.findIndex((word) => /^(?:[|>&;#]|\d>|&&)/.test(word));
