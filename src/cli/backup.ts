@@ -1,5 +1,7 @@
 import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { copyMetadata, restoreMetadata } from '../volume/metadata-copy.ts';
+import { untilClosed } from './closing.ts';
 import type { Command } from './command.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { mountAt } from './mounts.ts';
@@ -43,6 +45,7 @@ export const restore: Command = {
   examples: ['layoutfs restore /srv/backup/volume.meta disk.img --yes'],
   async run({ positionals: [file, image], options, json }) {
     if (options.yes !== true) throw new CommandError('say --yes to exchange the metadata', EXIT.usage, 'EINVAL');
+    await untilClosed(resolve(image as string));
     const old = restoreMetadata(file as string, image as string);
     print(json ? JSON.stringify({ ok: true, before: old }) : `restored; what was there is ${old}`);
     return EXIT.ok;

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { CheckMode, Progress } from '../check/index.ts';
+import { untilClosed } from './closing.ts';
 import { type Command, HELP, helpOf, parse } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
 import { print } from './output.ts';
@@ -33,6 +35,7 @@ export const fsck: Command = {
     if (modes.filter((given) => given === true).length > 1) throw usageError('one of -n, -p, -y');
     const mode: CheckMode = options.yes === true ? 'all' : modes[1] === true ? 'preen' : 'report';
     if (!existsSync(image)) throw new CommandError(`${image}: there is no such volume`, FSCK_OPERATIONAL, 'ENOENT');
+    await untilClosed(resolve(image));
     const { check, renderReport } = await import('../check/index.ts');
     const cancel = new AbortController();
     const onSignal = (): void => cancel.abort();

@@ -32,11 +32,20 @@ export async function main(program: string, argv: readonly string[]): Promise<nu
       case 'mount.layoutfs':
         return await (await import('./mount-helper.ts')).mountHelper(argv);
       default:
+        if (isMountLine(argv)) return await (await import('./mount-helper.ts')).mountHelper(argv);
         return await descend(program, ROOT, argv);
     }
   } catch (error) {
     return report(program, failureOf(error), json);
   }
+}
+
+/**
+ * `layoutfs IMAGE DIR -o OPTIONS`: how mount.fuse3(8) calls a filesystem for `-t fuse.layoutfs`, where there is no
+ * mount.fuse.layoutfs in /sbin. A path has a slash in it, and no command has.
+ */
+function isMountLine(argv: readonly string[]): boolean {
+  return argv[0]?.startsWith('-') === false && argv[0].includes('/') && argv[1] !== undefined;
 }
 
 async function descend(name: string, group: Group, argv: readonly string[]): Promise<number> {

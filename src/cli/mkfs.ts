@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { untilClosed } from './closing.ts';
 import type { Command } from './command.ts';
 import { EXIT, usageError } from './exit.ts';
 import { bytes, print, printJson } from './output.ts';
@@ -33,6 +35,7 @@ export const mkfs: Command = {
     if (blockSize < MIN_BLOCK || blockSize > MAX_BLOCK || (blockSize & (blockSize - 1)) !== 0) {
       throw usageError(`--block-size: ${blockSize} is not a power of two from 4096 to 2m`);
     }
+    if (options.force === true) await untilClosed(resolve(path));
     const { makeVolume } = await import('./volume.ts');
     const made = await makeVolume(path, {
       size,

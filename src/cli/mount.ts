@@ -1,19 +1,15 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { awaitTurn, isSupervised } from '../mount/inheritance.ts';
 import { OptionError, parseMountOptions } from '../mount/option-words.ts';
 import { type MountOptions, OPTIONS, usageOf } from '../mount/options.ts';
 import { FORMATS, LEVELS } from '../system/log.ts';
 import { readinessFd, startInBackground, tellReadiness } from './background.ts';
+import { untilClosed } from './closing.ts';
 import type { Arguments, Command } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
-import { layoutfsMounts, lockOwner } from './mounts.ts';
 import { print, printJson } from './output.ts';
 import { failureOf } from './report.ts';
-
-/** ms that a daemon may take to close its volume after its mount is gone. */
-const CLOSING_MS = 10_000;
 
 export const mount: Command = {
   name: 'mount',
@@ -168,21 +164,9 @@ export async function mountDaemon(
   options: MountOptions,
   texts: readonly string[],
 ): Promise<{ pid: number }> {
-  await closed(image);
+  await untilClosed(image);
   const words = texts.flatMap((text) => ['-o', text]);
   const state = await startInBackground(['mount', '-f', ...words, image, dir], options.log ?? `${image}.log`);
   if (!state.ok) throw new CommandError(state.message, state.exit, state.errno);
   return { pid: state.pid };
-}
-
-/**
- * umount(8) comes back before the daemon has closed the volume, and scripts mount it again at once. So wait for a daemon
- * that has no mount any more; one that has is told by the mount itself.
- */
-async function closed(image: string): Promise<void> {
-  const until = Date.now() + CLOSING_MS;
-  while (Date.now() < until && lockOwner(image) !== undefined) {
-    if (layoutfsMounts().some((mount) => mount.source === image)) return;
-    await sleep(20);
-  }
 }
