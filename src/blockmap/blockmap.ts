@@ -151,6 +151,7 @@ export class BlockMap {
   remove(inode: MappedInode, extents = Number.POSITIVE_INFINITY): boolean {
     const { core } = this;
     core.forget(inode.ino);
+    if (inode.blocks === 0) core.extents.sheets.knownEmpty(inode.ino);
     const next = Number.isFinite(extents) ? this.extents(inode.ino, 0, extents + 1)[extents] : undefined;
     if (core.unmap(inode, 0, next?.fileBlock ?? MAX_FILE_BLOCKS) > 0) core.changed(inode, inode.gen);
     if (next !== undefined) return false;

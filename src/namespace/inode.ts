@@ -39,6 +39,9 @@ export const LINK_MAX = 65_000;
 /** How much is known in memory of the extended attributes of an inode. */
 export const XATTRS = { UNKNOWN: 0, NONE: 1, SOME: 2 } as const;
 
+/** Whether an inode is in table `orphan`: it waits to be put there, it may be there. */
+export const ORPHAN = { NO: 0, WAITS: 1, STORED: 2 } as const;
+
 /**
  * One file in memory: a row of table `inode`, plus what lives only as long as the object.
  * After a change of any stored field call `Inodes.touch`.
@@ -78,6 +81,10 @@ export class Inode {
 
   /** Newer than its row. Kept by `Inodes`. */
   dirty = false;
+  /** Has a row, be it out of date. Kept by `Inodes`. */
+  stored = false;
+  /** ORPHAN: whether its number is in table `orphan`. Kept by `Inodes`. */
+  orphan: number = ORPHAN.NO;
   /** Changed in the operation that runs now, and not yet in the redo log. Kept by `Inodes`. */
   unrecorded = false;
   /** Newer than its row by nothing but the access time, which waits for another reason to be written. */

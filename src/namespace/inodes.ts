@@ -1,7 +1,8 @@
 import type { Clock } from '../system/clock.ts';
 import { InodeCache } from './cache.ts';
-import { FIRST_COOKIE, FLAG, Inode, S, XATTRS } from './inode.ts';
+import { FIRST_COOKIE, FLAG, Inode, ORPHAN, S, XATTRS } from './inode.ts';
 import { Lookups, type TableMemory } from './lookups.ts';
+import { Orphans } from './orphans.ts';
 import { InodeRows } from './rows.ts';
 import type { Mutation, Query, Store } from './store.ts';
 import type { AtimePolicy } from './times.ts';
@@ -31,6 +32,9 @@ export interface InodesOptions {
 
 const DEFAULT_CAPACITY = 65_536;
 
+/** Inodes that wait for their rows, at most: writing them takes some milliseconds, in which nobody else is served. */
+const MOST_UNWRITTEN = 1024;
+
 /**
  * The inodes of the volume. Objects are shared: as long as one is in memory, `get` answers the same object. Changes
  * stay in memory (`touch`) and reach SQL in one pass before COMMIT; at the end of each operation they go to the redo log
@@ -57,6 +61,7 @@ export class Inodes {
   private readonly unfinished = new Set<number>();
   private reaping = false;
   private readonly rows: InodeRows;
+  private readonly orphans: Orphans;
   private readonly commits: Store['commits'];
   private readonly atime: AtimePolicy;
   private readonly shared: SharedCounts | undefined;
@@ -73,9 +78,6 @@ export class Inodes {
 
   private readonly selectCounter: Query;
   private readonly updateCounter: Mutation;
-  private readonly insertOrphan: Mutation;
-  private readonly deleteOrphan: Mutation;
-  private readonly selectOrphans: Query;
   private readonly deleteXattrs: Mutation;
   private readonly deleteSymlink: Mutation;
 
@@ -89,11 +91,9 @@ export class Inodes {
     this.openTable = options.shared && new Lookups(options.shared.opens);
     this.cache = new InodeCache(options.capacity ?? DEFAULT_CAPACITY);
     this.rows = new InodeRows(store);
+    this.orphans = new Orphans(store);
     this.commits = store.commits;
     this.updateCounter = database.mutation('UPDATE volume SET next_ino = ?, inodes = ? WHERE id = 1');
-    this.insertOrphan = database.mutation('INSERT OR IGNORE INTO orphan (ino) VALUES (?)');
-    this.deleteOrphan = database.mutation('DELETE FROM orphan WHERE ino = ?');
-    this.selectOrphans = database.query('SELECT ino FROM orphan WHERE ino > ? ORDER BY ino LIMIT 256').raw();
     this.deleteXattrs = database.mutation('DELETE FROM xattr WHERE ino = ?');
     this.deleteSymlink = database.mutation('DELETE FROM symlink WHERE ino = ?');
     this.selectCounter = database.query('SELECT next_ino, inodes FROM volume WHERE id = 1').raw();
@@ -125,6 +125,7 @@ export class Inodes {
     this.counts.read++;
     const inode = this.rows.read(ino);
     if (inode === undefined) return undefined;
+    if (inode.nlink === 0) inode.orphan = ORPHAN.STORED;
     if (this.openTable !== undefined) this.restoreOpens(inode);
     this.cache.add(inode);
     return inode;
@@ -259,19 +260,19 @@ export class Inodes {
   dropLink(inode: Inode): void {
     inode.nlink = inode.isDirectory ? 0 : inode.nlink - 1;
     this.touch(inode);
-    if (inode.nlink === 0 && !this.reap(inode)) this.insertOrphan.run(inode.ino);
+    if (inode.nlink === 0 && !this.reap(inode)) this.adoptOrphan(inode);
   }
 
-  /** Makes a new inode one without a name: O_TMPFILE. */
+  /** An inode has no name, or none yet (O_TMPFILE), and lives on: its number goes to table `orphan`. */
   adoptOrphan(inode: Inode): void {
-    this.insertOrphan.run(inode.ino);
+    this.orphans.add(inode);
   }
 
   /** Gives a name to an inode: `nlink` rises, an orphan is one no longer. */
   addLink(inode: Inode): void {
     if (inode.nlink === 0) {
       inode.linkable = false;
-      this.deleteOrphan.run(inode.ino);
+      this.orphans.remove(inode);
     }
     inode.nlink++;
     this.touchAttributes(inode);
@@ -285,8 +286,8 @@ export class Inodes {
     if (inode.isRegular && !this.freeBlocks(inode)) return this.reapLater(inode);
     if (inode.isSymlink) this.deleteSymlink.run(ino);
     if (inode.xattrs !== XATTRS.NONE) this.deleteXattrs.run(ino);
-    this.rows.delete(ino);
-    this.deleteOrphan.run(ino);
+    this.rows.delete(inode);
+    this.orphans.remove(inode);
     this.cache.remove(ino);
     inode.dirty = false;
     inode.lazy = false;
@@ -297,7 +298,7 @@ export class Inodes {
 
   /** The file has more extents than are freed in one go: it stays an orphan until the last of them is. */
   private reapLater(inode: Inode): false {
-    this.insertOrphan.run(inode.ino);
+    this.adoptOrphan(inode);
     this.touch(inode);
     this.unfinished.add(inode.ino);
     this.goOnReaping();
@@ -341,15 +342,15 @@ export class Inodes {
     let gone = 0;
     let after = 0;
     for (;;) {
-      const rows = this.selectOrphans.all(after) as [number][];
-      for (const [ino] of rows) {
+      const numbers = this.orphans.after(after);
+      for (const ino of numbers) {
         after = ino;
         const inode = this.get(ino);
-        if (inode === undefined || inode.nlink > 0) this.deleteOrphan.run(ino);
+        if (inode === undefined || inode.nlink > 0) this.orphans.erase(ino);
         else if (this.reap(inode)) gone++;
       }
       this.trim();
-      if (rows.length === 0) return gone;
+      if (numbers.length === 0) return gone;
     }
   }
 
@@ -358,7 +359,8 @@ export class Inodes {
    * one, which may hold objects that would go. Costs nothing while the cache is not full.
    */
   trim(): void {
-    if (this.cache.size > this.cache.capacity) this.cache.trim(() => this.flush());
+    if (this.unwritten.length >= MOST_UNWRITTEN) this.store();
+    if (this.cache.size > this.cache.capacity) this.cache.trim(() => this.store());
   }
 
   /** Puts what the operation changed in memory into the redo log. */
@@ -375,20 +377,27 @@ export class Inodes {
     }
   }
 
-  /** Writes what is dirty into SQL, access times included; part of every COMMIT. */
+  /** Writes what is dirty into SQL, access times included; part of every COMMIT, after which the redo log is empty. */
   flush(): void {
+    this.store();
+    for (const inode of this.changed) inode.unrecorded = false;
+    this.changed.length = 0;
+    this.counterUnrecorded = false;
+  }
+
+  /** The same between two operations; what these have changed the redo log knows. */
+  private store(): void {
     const { unwritten } = this;
     for (const inode of unwritten) {
       if (!inode.dirty && !inode.lazy) continue;
       this.rows.write(inode);
       inode.dirty = false;
       inode.lazy = false;
-      // The row is in the transaction, and in the redo log as far as that needs it.
-      inode.unrecorded = false;
     }
     unwritten.length = 0;
+    this.orphans.store();
     if (this.counterDirty) {
-      this.updateCounter.run(this.nextIno, this.total);
+      this.updateCounter.apply(this.nextIno, this.total);
       this.counterDirty = false;
     }
   }
@@ -416,6 +425,7 @@ export class Inodes {
     }
     this.unwritten.length = 0;
     this.changed.length = 0;
+    this.orphans.clear();
     this.counterDirty = false;
     this.counterUnrecorded = false;
   }

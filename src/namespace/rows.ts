@@ -46,6 +46,7 @@ export class InodeRows {
     const row = this.select.get(ino) as number[] | undefined;
     if (row === undefined) return undefined;
     const inode = new Inode(ino);
+    inode.stored = true;
     inode.mode = row[1];
     inode.uid = row[2];
     inode.gid = row[3];
@@ -71,8 +72,10 @@ export class InodeRows {
     return inode;
   }
 
+  /** What changed since the last operation, `note` has told the redo log or will. */
   write(inode: Inode): void {
-    this.replace.run(...this.values(inode));
+    this.replace.apply(...this.values(inode));
+    inode.stored = true;
   }
 
   /** To the redo log only. */
@@ -80,8 +83,9 @@ export class InodeRows {
     this.replace.note(...this.values(inode));
   }
 
-  delete(ino: number): void {
-    this.erase.run(ino);
+  delete(inode: Inode): void {
+    if (inode.stored) this.erase.run(inode.ino);
+    else this.erase.note(inode.ino);
   }
 
   private values(i: Inode): Value[] {

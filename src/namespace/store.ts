@@ -16,8 +16,10 @@ export interface Query {
 /** A prepared change. `run` answers the number of changed rows. */
 export interface Mutation {
   run(...args: Value[]): number;
-  /** Puts the change into the redo log without running it: `run` follows in `onFlush`. */
+  /** Puts the change into the redo log without running it: `apply` follows, in `onFlush` at the latest. */
   note(...args: Value[]): void;
+  /** Runs a change that the redo log knows of already. */
+  apply(...args: Value[]): number;
 }
 
 export interface Store {

@@ -79,7 +79,7 @@ function check(fs: Filesystem, from: Place, to: Place, flags: number): number {
   const denied =
     checkFlagsOfRemoval(from.parent, inode) || (target === undefined ? 0 : checkFlagsOfRemoval(to.parent, target));
   if (denied !== 0 || to.parent.isImmutable) return E.PERM;
-  if (target?.isDirectory && !exchanges && !fs.dentries.isEmpty(target.ino)) return E.NOTEMPTY;
+  if (target?.isDirectory && !exchanges && !fs.dentries.isEmpty(target)) return E.NOTEMPTY;
   return (flags & RENAME.WHITEOUT) !== 0 ? checkSpace(fs) : 0;
 }
 

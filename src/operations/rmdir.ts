@@ -23,7 +23,7 @@ export function rmdir(fs: Filesystem, request: Request): void {
   if (!directory.isDirectory) return request.error(E.NOTDIR);
   const denied = checkFlagsOfRemoval(parent, directory);
   if (denied !== 0) return request.error(denied);
-  if (!fs.dentries.isEmpty(ino)) return request.error(E.NOTEMPTY);
+  if (!fs.dentries.isEmpty(directory)) return request.error(E.NOTEMPTY);
   fs.dentries.remove(parent, name);
   parent.nlink--;
   fs.inodes.touchChange(parent);

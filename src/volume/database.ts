@@ -82,25 +82,30 @@ export class Mutation {
 
   /** Number of changed rows. Throws MetadataError when the metadata fails; a broken constraint is thrown as it is: a bug. */
   run(...args: Value[]): number {
-    const database = this.database;
-    if (!database.inTransaction) database.beforeChange();
-    let changes: number;
-    try {
-      changes = (this.numbered ? this.statement.run(bound(args)) : this.statement.run(...args)).changes;
-    } catch (error) {
-      throw database.failure(error);
-    }
-    database.redo?.append(this, args);
+    const changes = this.apply(...args);
+    this.database.redo?.append(this, args);
     return changes;
   }
 
   /**
-   * Puts the change into the redo log without running it: for owners of write-behind state, who will run the same
-   * statement (or one with the same effect) in `commits.onFlush`. After a SIGKILL the log runs it in its place.
+   * Puts the change into the redo log without running it: for owners of write-behind state, who will `apply` the same
+   * statement (or one with the same effect) in `commits.onFlush` at the latest. After a SIGKILL the log runs it in its
+   * place.
    */
   note(...args: Value[]): void {
     if (!this.database.inTransaction) this.database.beforeChange();
     this.database.redo?.append(this, args);
+  }
+
+  /** As `run`, of a change whose effect the redo log has already: by `note`. */
+  apply(...args: Value[]): number {
+    const database = this.database;
+    if (!database.inTransaction) database.beforeChange();
+    try {
+      return (this.numbered ? this.statement.run(bound(args)) : this.statement.run(...args)).changes;
+    } catch (error) {
+      throw database.failure(error);
+    }
   }
 }
 

@@ -202,6 +202,7 @@ describe('the life of a file without names', () => {
     inodes.opened(inode);
     inodes.remember(inode.ino, 2);
     inodes.dropLink(inode);
+    volume.flush();
     expect(orphans()).toEqual([inode.ino]);
     inodes.forget(inode.ino, 1);
     inodes.closed(inode);
@@ -209,6 +210,19 @@ describe('the life of a file without names', () => {
     inodes.forget(inode.ino, 1);
     expect(inodes.get(inode.ino)).toBeUndefined();
     expect(orphans()).toEqual([]);
+  });
+
+  test('one that comes and goes between two commits never gets into the tables, and the log ends with nothing', () => {
+    const inode = file();
+    inodes.remember(inode.ino);
+    inodes.dropLink(inode);
+    volume.operationEnd();
+    inodes.forget(inode.ino, 1);
+    volume.operationEnd();
+    volume.flush();
+    expect([exists(inode), orphans()]).toEqual([false, []]);
+    volume.replay();
+    expect([exists(inode), orphans()]).toEqual([false, []]);
   });
 
   test('a lease keeps it until it is asked again', () => {

@@ -35,11 +35,13 @@ export class MemoryVolume implements Store {
     },
     mutation: (sql: string): Mutation => {
       const statement = this.sqlite.prepare(sql);
+      const run = (...args: Value[]): number => {
+        this.touches++;
+        return statement.run(...args).changes;
+      };
       return {
-        run: (...args) => {
-          this.touches++;
-          return statement.run(...args).changes;
-        },
+        run,
+        apply: run,
         note: (...args) => void this.noted.push({ sql, args }),
       };
     },

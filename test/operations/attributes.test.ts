@@ -339,7 +339,10 @@ describe('CREATE and TMPFILE', () => {
       const { payload } = k.call('TMPFILE', 1, 'create_in', { flags, mode: 0o600 }, [Buffer.from('/\0')]);
       return fieldsOf('entry_out', payload, 0).nodeid;
     };
-    const orphans = (): unknown[] => k.volume.database.query('SELECT ino FROM orphan').raw().all().flat() as unknown[];
+    const orphans = (): unknown[] => {
+      k.volume.commits.commitNow();
+      return k.volume.database.query('SELECT ino FROM orphan').raw().all().flat() as unknown[];
+    };
     const [kept, lost, exclusive] = [tmpfile(2), tmpfile(2), tmpfile(2 | 0o200)];
     expect([k.getattr(kept), orphans()]).toMatchObject([{ nlink: 0 }, [kept, lost, exclusive]]);
     expect([k.link(kept, 1, 'a'), k.link(exclusive, 1, 'b')]).toMatchObject([{ 'attr.nlink': 1 }, 'ENOENT']);
