@@ -50,8 +50,18 @@ export function hexByte(text: string, at: number): number {
 
 const hex = (byte: number): string => `\\x${byte.toString(16).padStart(2, '0')}`;
 
+/** Printable ASCII without a backslash: what stands for itself. */
+const PLAIN = /^[ -[\]-~]*$/;
+
+/** Text as `escapeBytes` of its UTF-8. */
+export function escapeText(text: string): string {
+  return PLAIN.test(text) ? text : escapeBytes(Buffer.from(text, 'utf8'));
+}
+
 /** Bytes as text: `\\` for a backslash, `\xNN` for what is not UTF-8 and for control characters. */
 export function escapeBytes(bytes: Uint8Array): string {
+  const latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  if (PLAIN.test(latin1)) return latin1;
   let result = '';
   for (let at = 0; at < bytes.length; ) {
     const first = bytes[at] as number;

@@ -1,4 +1,4 @@
-import { escapeBytes } from './bytes.ts';
+import { escapeBytes, escapeText } from './bytes.ts';
 import type { Field, Fields } from './fields.ts';
 import type { Form } from './parse.ts';
 import {
@@ -113,6 +113,7 @@ function plainWord(name: string, field: Field<unknown>, value: unknown): string 
       return `${name}=${(value as { offset: number; length: number | null }[]).map(rangeWord).join(',')}`;
     default:
       if (value === null) return `${name}=-`;
+      if (typeof value === 'number' && Number.isFinite(value)) return `${name}=${value}`;
       if (value === Number.POSITIVE_INFINITY) return `${name}=inf`;
       return `${name}=${quote(escapeText(typeof value === 'object' ? JSON.stringify(value) : String(value)))}`;
   }
@@ -120,10 +121,6 @@ function plainWord(name: string, field: Field<unknown>, value: unknown): string 
 
 function rangeWord({ offset, length }: { offset: number; length: number | null }): string {
   return `${offset}-${length === null ? '' : offset + length}`;
-}
-
-function escapeText(text: string): string {
-  return escapeBytes(Buffer.from(text, 'utf8'));
 }
 
 /** Quotes what holds blanks or quotes, or is empty. The bytes are escaped already. */
