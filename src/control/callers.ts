@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { slurp } from '../system/process.ts';
 import type { Caller, Callers } from './ports.ts';
 
 /**
@@ -16,18 +16,16 @@ export class ProcCallers implements Callers {
     const privileged = uid === 0 || uid === this.daemonUid;
     const gone = { uid, gid, pid, tgid: pid, start: 0, command: '', groups: [], privileged };
     if (pid <= 0) return gone;
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-      const tgid = Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1] ?? pid);
-      const groups = (/^Groups:[ \t]*(.*)$/m.exec(status)?.[1] ?? '').split(' ').filter(Boolean).map(Number);
-      // The command may hold blanks and parentheses: fields count from behind the last one (proc(5)).
-      const stat = readFileSync(`/proc/${tgid}/stat`, 'latin1');
-      const close = stat.lastIndexOf(')');
-      const start = Number(stat.slice(close + 2).split(' ')[19] ?? 0);
-      const command = Buffer.from(stat.slice(stat.indexOf('(') + 1, close), 'latin1').toString('utf8');
-      return { uid, gid, pid, tgid, start, command, groups, privileged };
-    } catch {
-      return gone;
-    }
+    const status = slurp(`/proc/${pid}/status`);
+    if (status === undefined) return gone;
+    const tgid = Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1] ?? pid);
+    const groups = (/^Groups:[ \t]*(.*)$/m.exec(status)?.[1] ?? '').split(' ').filter(Boolean).map(Number);
+    const stat = slurp(`/proc/${tgid}/stat`);
+    if (stat === undefined) return gone;
+    // The command may hold blanks and parentheses: fields count from behind the last one (proc(5)).
+    const close = stat.lastIndexOf(')');
+    const start = Number(stat.slice(close + 2).split(' ')[19] ?? 0);
+    const command = Buffer.from(stat.slice(stat.indexOf('(') + 1, close), 'latin1').toString('utf8');
+    return { uid, gid, pid, tgid, start, command, groups, privileged };
   }
 }

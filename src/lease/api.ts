@@ -32,6 +32,8 @@ export interface Actor {
   pid: number;
   /** The daemon's number of the open file the request names, 0 = none. */
   fh: number;
+  /** Its process, once somebody had to look; it waits in its request, so that does not change. Null: it is gone. */
+  process?: { readonly tgid: number; readonly start: number; readonly command: string } | null;
 }
 
 export interface Change {

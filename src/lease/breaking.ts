@@ -2,7 +2,7 @@
 import { E } from '../system/errno.ts';
 import type { Actor, Change, Waiter } from './api.ts';
 import type { Core } from './core.ts';
-import { type Blocker, blockersOf, endOf, startOf } from './judge.ts';
+import { type Blocker, blockersOf, endOf, processOf, startOf } from './judge.ts';
 import type { Lease } from './lease.ts';
 import { thirdParty } from './matrix.ts';
 import { type Demand, recall } from './recall.ts';
@@ -46,7 +46,7 @@ export class Breaking implements Parked, Waiter {
     this.resume = resume;
     this.pid = actor.pid;
     this.uid = actor.uid;
-    this.command = actor.pid === 0 ? 'writeback' : (core.ports.processes.identify(actor.pid)?.command ?? '');
+    this.command = actor.pid === 0 ? 'writeback' : (processOf(core, this.actor)?.command ?? '');
     this.id = previous?.id ?? core.nextWaiter++;
     this.since = previous?.since ?? core.now();
     this.deadline = previous?.deadline ?? this.since + core.options.patienceMs;

@@ -105,22 +105,23 @@ export function blockersOf(
   return found;
 }
 
+/** Who the actor is: looked up at most once. */
+export function processOf(core: Core, actor: Actor): NonNullable<Actor['process']> | undefined {
+  if (actor.process === undefined) actor.process = core.ports.processes.identify(actor.pid) ?? null;
+  return actor.process ?? undefined;
+}
+
 /**
- * The holder's own operations: through a handle bound to the lease, or by its process. The process is looked up at most once, and
- * only when something is in the way. Writeback (pid 0) is nobody's own.
+ * The holder's own operations: through a handle bound to the lease, or by its process, which is looked up only when
+ * something is in the way. Writeback (pid 0) is nobody's own.
  */
 export function ownership(core: Core, actor: Actor): (lease: Lease) => boolean {
-  let looked = false;
-  let self: { tgid: number; start: number } | undefined;
   const boundTo = actor.fh !== 0 ? core.bound.get(actor.fh) : undefined;
   const owns = (lease: Lease): boolean => {
     if (boundTo?.has(lease.id)) return true;
     if (actor.fh !== 0 && lease.terms.bind === 'file' && lease.terms.fh === actor.fh) return true;
     if (actor.pid !== 0) {
-      if (!looked) {
-        looked = true;
-        self = core.ports.processes.identify(actor.pid);
-      }
+      const self = processOf(core, actor);
       if (self && self.tgid === lease.holder.tgid && self.start === lease.holder.start) return true;
     }
     return lease.parent !== undefined && owns(lease.parent);

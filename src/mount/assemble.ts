@@ -265,7 +265,11 @@ export class House {
     this.session = session;
     const { commits } = this.volume;
     session.afterBatch = () => {
-      this.fs.inodes.trim();
+      try {
+        this.fs.inodes.trim();
+      } catch (error) {
+        commits.backgroundFailed(error);
+      }
       commits.settle();
     };
     session.eventsExpected = () => commits.busy;

@@ -123,6 +123,11 @@ export class Dentries {
     return row?.[0];
   }
 
+  /** What waits for the table, of one directory: for tools that read the table as it is. */
+  waiting(parent: number): readonly KnownName[] {
+    return this.unwritten.filter((known) => known.dirty && known.parent === parent);
+  }
+
   private change(known: KnownName, ino: number, type: number, cookie: number): void {
     known.ino = ino;
     known.type = type;

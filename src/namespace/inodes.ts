@@ -359,7 +359,6 @@ export class Inodes {
    * one, which may hold objects that would go. Costs nothing while the cache is not full.
    */
   trim(): void {
-    if (this.unwritten.length >= MOST_UNWRITTEN) this.store();
     if (this.cache.size > this.cache.capacity) this.cache.trim(() => this.store());
   }
 
@@ -375,6 +374,8 @@ export class Inodes {
       this.counterUnrecorded = false;
       this.updateCounter.note(this.nextIno, this.total);
     }
+    // Here, where a failure still is one of the operation.
+    if (this.unwritten.length >= MOST_UNWRITTEN) this.store();
   }
 
   /** Writes what is dirty into SQL, access times included; part of every COMMIT, after which the redo log is empty. */
@@ -385,7 +386,7 @@ export class Inodes {
     this.counterUnrecorded = false;
   }
 
-  /** The same between two operations; what these have changed the redo log knows. */
+  /** The same at the end of an operation, or between two; what these have changed the redo log knows. */
   private store(): void {
     const { unwritten } = this;
     for (const inode of unwritten) {

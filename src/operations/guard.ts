@@ -1,5 +1,5 @@
 import type { Request } from '../fuse/request.ts';
-import type { Change, LeaseEngine, Waiter } from '../lease/api.ts';
+import type { Actor, Change, LeaseEngine, Waiter } from '../lease/api.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
 
@@ -19,7 +19,7 @@ export class Guard {
   private readonly now: () => number;
   /** Waits of parked requests: the patience of a request that has to wait again goes on from there. */
   private readonly waiters = new WeakMap<Request, Waiter>();
-  private readonly actor = { uid: 0, gid: 0, pid: 0, fh: 0 };
+  private readonly actor: Actor = { uid: 0, gid: 0, pid: 0, fh: 0, process: undefined };
   /** Requests that met ENOSPC and wait for the fences; monotonic ms until which a further look would find nothing new. */
   private readonly short = new WeakSet<Request>();
   private spaceLookedUntil = Number.NEGATIVE_INFINITY;
@@ -60,6 +60,7 @@ export class Guard {
     actor.gid = request.gid;
     actor.pid = request.pid;
     actor.fh = fh;
+    actor.process = undefined;
     const verdict = leases.judge(inode.ino, changes, actor, operation, nonblocking);
     if (verdict.go) return true;
     if (verdict.wait === undefined) {

@@ -517,8 +517,8 @@ export class Commits {
     this.advance();
   }
 
-  /** A checkpoint failed where nobody waits for its result. */
-  checkpointFailed(error: unknown): void {
+  /** Something failed that no operation waits for: a checkpoint, or what is done between two operations. */
+  backgroundFailed(error: unknown): void {
     this.fail(E.IO, error);
   }
 }

@@ -144,7 +144,7 @@ export class Volume {
         wal: this.wal,
         worker: this.worker,
         commitSoon: () => this.commits.commitSoon(),
-        failed: (error) => this.commits.checkpointFailed(error),
+        failed: (error) => this.commits.backgroundFailed(error),
         mark: (event) => this.mark(event),
       });
     }

@@ -71,8 +71,8 @@ export class Bench {
   }
 
   async names(): Promise<string[]> {
-    const rows = this.client.volume.database.query('SELECT name FROM dentry WHERE parent = 1 ORDER BY name');
-    return rows.all<{ name: Buffer }>().map(({ name }) => name.toString());
+    const entries = this.client.house.fs.dentries.list(1, 0, 1_000_000);
+    return entries.map(([name]) => name.toString()).sort();
   }
 
   dispose(): void {

@@ -1,3 +1,4 @@
+import type { Dentries } from '../../src/namespace/dentries.ts';
 import { S } from '../../src/namespace/inode.ts';
 import { addressOf } from '../../src/system/libc.ts';
 import type { Client } from './client.ts';
@@ -20,7 +21,7 @@ const LIVE = "('GRANTED', 'RECALLED', 'FENCING', 'FENCE_FAILED', 'ORPHANED')";
 
 /** Reads the volume as it is now, in memory or just opened. Access times are left out: they are written lazily. */
 export function dump({ volume, house }: Client): Dump {
-  const { inodes, blockmap } = house.fs;
+  const { inodes, blockmap, dentries } = house.fs;
   const { database } = volume;
   const lines: string[] = [];
   const contents = new Map<number, Buffer>();
@@ -67,7 +68,7 @@ export function dump({ volume, house }: Client): Dump {
   };
   const walk = (parent: number): void => {
     describe(parent);
-    for (const { name, ino, type } of names.all<NameRow>(parent)) {
+    for (const { name, ino, type } of present(names.all<NameRow>(parent), dentries.waiting(parent))) {
       lines.push(`name ${parent} ${name.toString('latin1')} ${ino} ${type}`);
       if (type === 4) walk(ino);
       else describe(ino);
@@ -79,6 +80,16 @@ export function dump({ volume, house }: Client): Dump {
     lines.push(`quarantine ${JSON.stringify(row)}`);
   }
   return { metadata: lines.join('\n'), contents };
+}
+
+/** The names of a directory: what its rows say, and above them what waits to be written (a look must not write it). */
+function present(rows: readonly NameRow[], waiting: ReturnType<Dentries['waiting']>): NameRow[] {
+  const out = new Map(rows.map((row) => [row.name.toString('latin1'), row]));
+  for (const { name, ino, type } of waiting) {
+    if (ino === 0) out.delete(name);
+    else out.set(name, { name: Buffer.from(name, 'latin1'), ino, type });
+  }
+  return [...out.values()].sort((a, b) => Buffer.compare(a.name, b.name));
 }
 
 interface Run {
