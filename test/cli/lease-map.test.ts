@@ -22,7 +22,7 @@ describe('map --format=dm', () => {
   });
 });
 
-describeMounted('lease map', ['dd', 'cmp'], () => {
+describeMounted('lease map', ['dd', 'cmp', 'losetup'], () => {
   it('tells a loop user where the bytes are: put together from the device they are the file', {
     timeout: 100_000,
   }, async () => {
@@ -38,6 +38,17 @@ describeMounted('lease map', ['dd', 'cmp'], () => {
     await volume.bash(`
       while read start length target device from; do
         if [ "$target" = linear ]; then dd if="$device" of="$ROOT/copy" bs=512 skip=$from seek=$start count=$length conv=notrunc status=none; fi
+      done <<'END'\n${table.stdout}END
+      truncate -s 964k "$ROOT/copy"; cmp file "$ROOT/copy"`);
+    // And through a loop device for each extent, as a loop user would set them up.
+    await volume.bash(`
+      truncate -s 0 "$ROOT/copy"
+      while read start length target device from; do
+        if [ "$target" = linear ]; then
+          loop=$(losetup -r -f --show --offset $((from * 512)) --sizelimit $((length * 512)) "$device")
+          dd if="$loop" of="$ROOT/copy" bs=64k seek=$((start * 512)) oflag=seek_bytes conv=notrunc status=none
+          losetup -d "$loop"
+        fi
       done <<'END'\n${table.stdout}END
       truncate -s 964k "$ROOT/copy"; cmp file "$ROOT/copy"`);
     const json = await volume.layoutfs(['lease', 'map', `${volume.dir}/file`, '--format=json']);

@@ -37,11 +37,16 @@ async function build(name: string, ...sources: string[]): Promise<string> {
   return out;
 }
 
-describe.skipIf(!hasTool('cc'))('layoutfs.h', () => {
-  it('compiles as C99 and as C++17 without a warning', async () => {
+describe.skipIf(!hasTool('cc'))('layoutfs.h and layoutfs.c', () => {
+  it('compile as C99 and as C++17 without a warning', async () => {
     const header = join(client, 'layoutfs.h');
     await check('cc', ['-std=c99', ...STRICT, '-fsyntax-only', '-x', 'c', header]);
-    await check('cc', ['-std=c99', ...STRICT, '-fsyntax-only', join(client, 'layoutfs.c')]);
+    for (const name of ['layoutfs.c', 'copy.c']) {
+      const source = join(client, name);
+      await check('cc', ['-std=c99', ...STRICT, '-O2', '-c', '-o', '/dev/null', source]);
+      if (hasTool('c++'))
+        await check('c++', ['-std=c++17', ...STRICT, '-O2', '-c', '-o', '/dev/null', '-x', 'c++', source]);
+    }
     if (hasTool('c++')) await check('c++', ['-std=c++17', ...STRICT, '-fsyntax-only', '-x', 'c++', header]);
   });
 
@@ -140,6 +145,50 @@ describeMounted('the C client', ['cc'], () => {
       'ready',
       'recall mine=1 breaker=1 deadline=1',
     ]);
+  });
+
+  it('maps several extents at one range of addresses, keeps it from children, and polls for events', {
+    timeout: 30_000,
+  }, async () => {
+    const program = await build('pieces', join(programs, 'pieces.c'), join(client, 'layoutfs.c'));
+    await volume.bash(`python3 -c '
+import os
+f, other = (os.open(name, os.O_RDWR | os.O_CREAT) for name in ("pi \\"e\\\\ces", "between"))
+for at in range(0, 1 << 20, 65536):
+    os.pwrite(f, b"".join(bytes([97 + p // 4096 % 26]) * 4096 for p in range(at, at + 65536, 4096)), at); os.fsync(f)
+    os.pwrite(other, bytes(65536), at); os.fsync(other)'`);
+    const { stdout, stderr, code } = await volume.run(program, ['.', '/pi "e\\ces']);
+    expect(stderr + String(code)).toBe('0');
+    const lines = stdout.trim().split('\n');
+    expect(Number(lines[0]?.split(' ')[1])).toBeGreaterThan(1);
+    expect(lines.slice(1)).toEqual([
+      'length 1048576 1048576 wrong 0 0',
+      'child SIGSEGV 1 inherited 0',
+      'part 16384 c',
+      'seen !',
+      'outside -1 EINVAL: a range is outside of the lease',
+      'quiet 0',
+      'conflict -1 EAGAIN',
+      'ready 1',
+      'event 1 recall mine 1',
+      'quiet 0',
+      'none -1 ENOENT',
+    ]);
+  });
+
+  it('is one session for many threads; a callback may answer for them, and close it', { timeout: 40_000 }, async () => {
+    const program = await build('threads', join(programs, 'threads.c'), join(client, 'layoutfs.c'));
+    await volume.bash('for i in 0 1 2 3 4 5 6 7; do head -c 64k /dev/zero > t$i; done; cp t0 kept; sync t? kept');
+    await volume.bash('echo "prepare path=/kept" > .layout/ctl');
+    const { stdout, stderr, code } = await volume.run(program, ['.', '16']);
+    expect(stderr + String(code)).toBe('0');
+    expect(stdout.trim().split('\n')).toEqual([
+      'watched twice -1 EBUSY',
+      ...Array<string>(8).fill('thread 0'),
+      'wanted 0 recalled 1',
+      'closed by its callback',
+    ]);
+    expect(await volume.bash('for i in 0 7; do tr -d "AH" < t$i | wc -c; done')).toBe('0\n0\n');
   });
 
   it('a lease of an open file goes with it: SCM_RIGHTS, fork, a mapping', { timeout: 30_000 }, async () => {

@@ -8,7 +8,9 @@
  * The destination is made and prepared (allocated, zeroed, durable), leased with kind=direct and mapped; no byte goes
  * through write(2). Recalled, it commits what it has, gives the lease back at once, and asks for it again.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "layoutfs.h"
 
 #include <errno.h>
@@ -54,7 +56,7 @@ int main(int argc, char **argv) {
   struct layoutfs_session *session;
   struct stat status;
   uint64_t done = 0, size;
-  char *name, *line;
+  char *name, *range;
   int source, made;
   if (argc != 4) {
     fprintf(stderr, "usage: copy SOURCE MOUNT PATH\n");
@@ -69,8 +71,8 @@ int main(int argc, char **argv) {
   session = layoutfs_open(argv[2], getenv("LAYOUTFS_CONTROL"));
   if (!session) die(argv[2]);
   if (size == 0) return 0;
-  if (asprintf(&line, "prepare path=\"%s\" range=0-%llu extend", argv[3], (unsigned long long)size) < 0) die("memory");
-  if (layoutfs_request(session, line, NULL, 0)) die("prepare");
+  if (asprintf(&range, "range=0-%llu extend", (unsigned long long)size) < 0) die("memory");
+  if (layoutfs_prepare(session, argv[3], range)) die("prepare");
 
   while (done < size) {
     struct layoutfs_lease lease;

@@ -1,14 +1,18 @@
 /* layoutfs.c - sessions of layoutfs.h. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "layoutfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -25,7 +29,9 @@ struct text {
 
 struct layoutfs_session {
   int fd;
-  int stop; /* eventfd that ends the watching thread */
+  int waits; /* eventfd: readable as long as `events` holds one */
+  int ready; /* epoll of both: what a program polls */
+  int stop;  /* eventfd that ends the watching thread */
   pid_t owner;
   char *dir; /* MOUNT/CONTROL */
   pthread_mutex_t lock;
@@ -43,6 +49,7 @@ struct layoutfs_session {
 };
 
 static __thread char why[512];
+static __thread int closed_by_callback;
 
 const char *layoutfs_why(void) { return why; }
 
@@ -57,12 +64,19 @@ static int usable(struct layoutfs_session *s) {
   return getpid() == s->owner ? 0 : fail(EPERM, "the session belongs to the parent process");
 }
 
+static int watch_fd(int epoll, int fd) {
+  struct epoll_event event;
+  memset(&event, 0, sizeof event);
+  event.events = EPOLLIN;
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
 struct layoutfs_session *layoutfs_open(const char *mount, const char *control) {
-  struct layoutfs_session *s = calloc(1, sizeof *s);
+  struct layoutfs_session *s = (struct layoutfs_session *)calloc(1, sizeof *s);
   char *path = NULL;
   why[0] = 0;
   if (!s) return NULL;
-  s->fd = s->stop = -1;
+  s->fd = s->stop = s->waits = s->ready = -1;
   s->owner = getpid();
   s->next_tag = 1;
   s->last_event = &s->events;
@@ -72,7 +86,9 @@ struct layoutfs_session *layoutfs_open(const char *mount, const char *control) {
   if (s->dir && asprintf(&path, "%s/ctl", s->dir) >= 0) s->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   free(path);
   if (s->fd >= 0) s->stop = eventfd(0, EFD_CLOEXEC);
-  if (s->stop < 0) {
+  if (s->stop >= 0) s->waits = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (s->waits >= 0) s->ready = epoll_create1(EPOLL_CLOEXEC);
+  if (s->ready < 0 || watch_fd(s->ready, s->fd) || watch_fd(s->ready, s->waits)) {
     int error = errno;
     layoutfs_close(s);
     errno = error;
@@ -97,9 +113,14 @@ void layoutfs_close(struct layoutfs_session *s) {
     ssize_t done = write(s->stop, &one, sizeof one);
     (void)done;
     if (!pthread_equal(pthread_self(), s->watcher)) pthread_join(s->watcher, NULL);
-    else pthread_detach(s->watcher);
+    else {
+      pthread_detach(s->watcher);
+      closed_by_callback = 1;
+    }
   }
+  if (s->ready >= 0) close(s->ready);
   if (s->fd >= 0) close(s->fd);
+  if (s->waits >= 0) close(s->waits);
   if (s->stop >= 0) close(s->stop);
   free_texts(s->replies);
   free_texts(s->events);
@@ -110,7 +131,7 @@ void layoutfs_close(struct layoutfs_session *s) {
   free(s);
 }
 
-int layoutfs_fd(const struct layoutfs_session *s) { return s->fd; }
+int layoutfs_fd(const struct layoutfs_session *s) { return s->ready; }
 
 /* Fields are name=value, the value bare or in quotes; the first word of a line is its kind. */
 int layoutfs_field(const char *reply, const char *name, char *value, size_t size) {
@@ -167,13 +188,20 @@ static void range(const char *reply, uint64_t *offset, uint64_t *length) {
 }
 
 static int keep(struct layoutfs_session *s, const char *bytes, size_t length, int is_event) {
-  struct text *t = calloc(1, sizeof *t);
+  struct text *t = (struct text *)calloc(1, sizeof *t);
   if (t) t->bytes = strndup(bytes, length);
   if (!t || !t->bytes) {
     free(t);
     return fail(ENOMEM, "out of memory");
   }
   if (is_event) {
+    uint64_t one = 1;
+    /* A request of any thread may have brought it along: the descriptor that is polled has to say so. */
+    if (!s->events && write(s->waits, &one, sizeof one) != sizeof one) {
+      free(t->bytes);
+      free(t);
+      return fail(errno, "eventfd");
+    }
     *s->last_event = t;
     s->last_event = &t->next;
   } else {
@@ -189,7 +217,7 @@ static int keep(struct layoutfs_session *s, const char *bytes, size_t length, in
 /* Sorts the complete lines that have come. The lock is held. */
 static int sort_lines(struct layoutfs_session *s) {
   char *newline;
-  while ((newline = memchr(s->received + s->lines, '\n', s->length - s->lines))) {
+  while ((newline = (char *)memchr(s->received + s->lines, '\n', s->length - s->lines))) {
     size_t end = (size_t)(newline - s->received) + 1;
     char *line = s->received + s->lines;
     int is_event = !strncmp(line, "event ", 6);
@@ -210,7 +238,7 @@ static int sort_lines(struct layoutfs_session *s) {
 static int drain(struct layoutfs_session *s) {
   for (;;) {
     if (s->room - s->length < CHUNK) {
-      char *more = realloc(s->received, s->room + 2 * CHUNK);
+      char *more = (char *)realloc(s->received, s->room + 2 * CHUNK);
       if (!more) return fail(ENOMEM, "out of memory");
       s->received = more;
       s->room += 2 * CHUNK;
@@ -261,7 +289,7 @@ int layoutfs_request(struct layoutfs_session *s, const char *line, char *reply, 
 
 /* A path as a quoted value. */
 static char *quote(const char *path) {
-  char *quoted = malloc(4 * strlen(path) + 3), *to = quoted;
+  char *quoted = (char *)malloc(4 * strlen(path) + 3), *to = quoted;
   if (!quoted) return NULL;
   *to++ = '"';
   for (; *path; path++) {
@@ -274,22 +302,34 @@ static char *quote(const char *path) {
   return quoted;
 }
 
-int layoutfs_get(struct layoutfs_session *s, const char *path, const char *options, struct layoutfs_lease *lease) {
-  char reply[1024], *line = NULL, *quoted = quote(path);
-  int result = -1;
-  if (quoted && asprintf(&line, "get path=%s %s", quoted, options ? options : "") >= 0) {
-    result = layoutfs_request(s, line, reply, sizeof reply);
-    if (!result) {
-      lease->id = number(reply, "id", 0);
-      lease->seq = number(reply, "seq", 0);
-      range(reply, &lease->offset, &lease->length);
-    }
+/* A verb on a path, its reply in `reply`. */
+static int path_verb(struct layoutfs_session *s, const char *verb, const char *path, const char *options, char *reply,
+                     size_t size) {
+  char *line = NULL, *quoted = quote(path);
+  int result, error;
+  if (!quoted || asprintf(&line, "%s path=%s %s", verb, quoted, options ? options : "") < 0) {
+    free(quoted);
+    return fail(ENOMEM, "out of memory");
   }
-  int error = errno;
+  result = layoutfs_request(s, line, reply, size);
+  error = errno;
   free(line);
   free(quoted);
   errno = error;
   return result;
+}
+
+int layoutfs_get(struct layoutfs_session *s, const char *path, const char *options, struct layoutfs_lease *lease) {
+  char reply[1024];
+  if (path_verb(s, "get", path, options, reply, sizeof reply)) return -1;
+  lease->id = number(reply, "id", 0);
+  lease->seq = number(reply, "seq", 0);
+  range(reply, &lease->offset, &lease->length);
+  return 0;
+}
+
+int layoutfs_prepare(struct layoutfs_session *s, const char *path, const char *options) {
+  return path_verb(s, "prepare", path, options, NULL, 0);
 }
 
 static int holder_verb(struct layoutfs_session *s, struct layoutfs_lease *lease, const char *line) {
@@ -330,7 +370,7 @@ struct piece {
 /* All extents of the lease, page by page. Their number, or -1. */
 static long extents(struct layoutfs_session *s, const struct layoutfs_lease *lease, struct piece **pieces) {
   size_t size = 1 << 18;
-  char *reply = malloc(size), line[96], next[32];
+  char *reply = (char *)malloc(size), line[96], next[32];
   long count = 0, room = 0;
   uint64_t from = lease->offset;
   *pieces = NULL;
@@ -342,7 +382,7 @@ static long extents(struct layoutfs_session *s, const struct layoutfs_lease *lea
       char device[32];
       if (sscanf(at, " offset=%llu device=%31s length=%llu", &offset, device, &length) != 3) break;
       if (count == room) {
-        struct piece *more = realloc(*pieces, (size_t)(room = room * 2 + 64) * sizeof *more);
+        struct piece *more = (struct piece *)realloc(*pieces, (size_t)(room = room * 2 + 64) * sizeof *more);
         if (!more) goto failed;
         *pieces = more;
       }
@@ -367,7 +407,7 @@ int layoutfs_map(struct layoutfs_session *s, const struct layoutfs_lease *lease,
   int read_only = (flags & LAYOUTFS_MAP_READ_ONLY) != 0, guarded = (flags & LAYOUTFS_MAP_GUARDED) != 0;
   int prot = PROT_READ | (read_only ? 0 : PROT_WRITE), fd = -1, error;
   struct piece *pieces, whole;
-  char *base = MAP_FAILED;
+  char *base = (char *)MAP_FAILED;
   long count;
   if (usable(s)) return -1;
   count = extents(s, lease, &pieces);
@@ -378,13 +418,13 @@ int layoutfs_map(struct layoutfs_session *s, const struct layoutfs_lease *lease,
     guarded = fd < 0 && (errno == EPERM || errno == EACCES);
   }
   if (guarded) fd = open_window(s, "lease", lease->id, read_only);
-  if (fd < 0) goto out;
+  if (fd < 0 || (*length == 0 && fail(EINVAL, "the lease covers no bytes"))) goto out;
   if (guarded) {
     whole.offset = whole.device = lease->offset;
     whole.length = *length;
   }
   /* The whole range first, so that the pieces lie side by side whatever else the process maps. */
-  base = mmap(NULL, *length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  base = (char *)mmap(NULL, *length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   for (long i = 0; base != MAP_FAILED && i < (guarded ? 1 : count); i++) {
     struct piece *p = guarded ? &whole : &pieces[i];
     void *mapped = MAP_FAILED;
@@ -394,10 +434,12 @@ int layoutfs_map(struct layoutfs_session *s, const struct layoutfs_lease *lease,
     if (mapped == MAP_FAILED) {
       error = errno;
       munmap(base, *length);
-      base = MAP_FAILED;
+      base = (char *)MAP_FAILED;
       errno = error;
     }
   }
+  /* A child has no lease, and its copy would reach the blocks after the parent has given them back. */
+  if (base != MAP_FAILED && !(flags & LAYOUTFS_MAP_INHERIT)) madvise(base, *length, MADV_DONTFORK);
 out:
   error = errno;
   if (fd >= 0) close(fd);
@@ -428,7 +470,12 @@ static int take_event(struct layoutfs_session *s, struct layoutfs_event *event) 
   struct text *t = s->events;
   if (!t) return 0;
   s->events = t->next;
-  if (!s->events) s->last_event = &s->events;
+  if (!s->events) {
+    uint64_t count;
+    ssize_t got = read(s->waits, &count, sizeof count);
+    (void)got;
+    s->last_event = &s->events;
+  }
   parse_event(t->bytes, event);
   free(t->bytes);
   free(t);
@@ -445,7 +492,7 @@ int layoutfs_event(struct layoutfs_session *s, struct layoutfs_event *event, int
   int64_t deadline = now_ms() + timeout_ms;
   if (usable(s)) return -1;
   for (;;) {
-    struct pollfd fds[2] = {{s->fd, POLLIN, 0}, {s->stop, POLLIN, 0}};
+    struct pollfd fds[2] = {{s->ready, POLLIN, 0}, {s->stop, POLLIN, 0}};
     int64_t left = timeout_ms < 0 ? -1 : deadline - now_ms();
     int found;
     pthread_mutex_lock(&s->lock);
@@ -453,17 +500,17 @@ int layoutfs_event(struct layoutfs_session *s, struct layoutfs_event *event, int
     pthread_mutex_unlock(&s->lock);
     if (found) return found;
     if (timeout_ms >= 0 && left <= 0) return 0;
-    /* Another thread's request may drain the event that this one waits for: look again now and then. */
-    if (left < 0 || left > 100) left = 100;
+    if (left > INT_MAX) left = INT_MAX;
     if (poll(fds, 2, (int)left) < 0 && errno != EINTR) return fail(errno, "poll");
     if (fds[1].revents) return fail(ECANCELED, "the session is being closed");
   }
 }
 
 static void *watch(void *argument) {
-  struct layoutfs_session *s = argument;
+  struct layoutfs_session *s = (struct layoutfs_session *)argument;
   struct layoutfs_event event;
-  while (layoutfs_event(s, &event, -1) == 1) s->callback(s, &event, s->argument);
+  closed_by_callback = 0;
+  while (!closed_by_callback && layoutfs_event(s, &event, -1) == 1) s->callback(s, &event, s->argument);
   return NULL;
 }
 

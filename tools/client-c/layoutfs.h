@@ -178,7 +178,7 @@ struct layoutfs_event {
 
 /* `mount`: the mount point; `control`: the mount option ctl=, NULL for ".layout". NULL with errno. */
 struct layoutfs_session *layoutfs_open(const char *mount, const char *control);
-/* All leases of the session end. */
+/* All leases of the session end. No other thread may be in a call with it; a callback of layoutfs_watch may close it. */
 void layoutfs_close(struct layoutfs_session *session);
 /* Readable when an event waits (poll, epoll): then call layoutfs_event with a timeout of 0. */
 int layoutfs_fd(const struct layoutfs_session *session);
@@ -196,12 +196,15 @@ int layoutfs_field(const char *reply, const char *name, char *value, size_t size
 /* `path` counts from the root of the mount; `options` are further words of the verb `get`, or NULL. */
 int layoutfs_get(struct layoutfs_session *session, const char *path, const char *options, struct layoutfs_lease *lease);
 int layoutfs_return(struct layoutfs_session *session, struct layoutfs_lease *lease);
+/* Allocates, zeroes and makes durable what a direct lease wants; `options` are further words of the verb, or NULL. */
+int layoutfs_prepare(struct layoutfs_session *session, const char *path, const char *options);
 /* What was stored in [offset, offset + length) becomes part of the file; size 0: the file does not grow. */
 int layoutfs_commit(struct layoutfs_session *session, struct layoutfs_lease *lease, uint64_t offset, uint64_t length,
                     uint64_t size);
 
 #define LAYOUTFS_MAP_READ_ONLY 1u
 #define LAYOUTFS_MAP_GUARDED 2u /* never through the device window */
+#define LAYOUTFS_MAP_INHERIT 4u /* children after fork(2) have the mapping too; else it is the caller's alone (SIGSEGV) */
 
 /*
  * Maps the leased bytes at one contiguous range of addresses: through the device window, extent by extent, where the

@@ -1,4 +1,4 @@
-/** Uses the client as a program would: `holder.ts MOUNT WINDOW`. Prints one JSON line with what it saw. */
+/** Uses the client as a program would: `holder.ts MOUNT device|guarded|any`. Prints one JSON line with what it saw. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayoutError, Session } from '../../../src/client/index.ts';
@@ -17,7 +17,8 @@ const seen: Record<string, unknown> = {};
   const extents = await lease.extents();
   seen.extents = extents.map(({ offset, length, state }) => ({ offset, length, state }));
 
-  const mapping = await lease.map({ window: window as 'device' | 'guarded' });
+  const mapping = await lease.map(window === 'any' ? {} : { window: window as 'device' | 'guarded' });
+  seen.window = mapping.window;
   seen.mapped = mapping.buffer.byteLength;
   const bytes = new Uint8Array(mapping.buffer);
   bytes.set(Buffer.from('stored by a mapping'), 4096);
