@@ -152,6 +152,13 @@ function conclude(core: Core, lease: Lease, outcome: Outcome): void {
   move(core, lease, 'proof', { reason: 'fence', strength: outcome.strength, keepReach: outcome.keepReach });
 }
 
+/** May the holder of an ended lease still reach its blocks? On shared storage only the administrator's command can tell. */
+function askReached(core: Core, lease: Lease, answer: (reached: boolean, strength: Strength) => void): void {
+  const { fenceCommand } = core.ports;
+  if (fenceCommand) fenceCommand(subjectOf(lease), (status) => core.enter(() => answer(status !== 0, 'configured')));
+  else askMappers(core, lease, (mappers) => answer(typeof mappers === 'number' || mappers.length > 0, 'medium'));
+}
+
 /** Effect of `fence failed`: 1 s doubling to 180 s (mount options). */
 export function retryLater(core: Core, lease: Lease): void {
   const { fence } = lease;
@@ -206,10 +213,10 @@ export function watchTombstone(core: Core, quarantine: Quarantine, lease: Lease)
       unwatch(core, lease);
       return;
     }
-    askMappers(core, lease, (mappers) => {
-      if (typeof mappers === 'number' || mappers.length > 0 || lease.state !== 'REVOKED') return;
+    askReached(core, lease, (reached, strength) => {
+      if (reached || lease.state !== 'REVOKED' || lease.reach.length === 0) return;
       unwatch(core, lease);
-      if (lease.proof === 'none') lease.proof = 'medium';
+      if (lease.proof === 'none') lease.proof = strength;
       releaseReach(core, quarantine, lease);
       core.save(lease);
       core.touch(lease.ino);

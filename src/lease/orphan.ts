@@ -61,6 +61,11 @@ export function lookForOrphan(core: Core, lease: Lease): void {
     move(core, lease, 'proof', { reason: 'holder lost', strength: 'strong' });
     return;
   }
+  // On shared storage the holder may reach the blocks from another host, of which no mapping here tells.
+  if (core.ports.fenceCommand) {
+    move(core, lease, 'deadline', { reason: 'holder lost' });
+    return;
+  }
   watch(core, lease, () => lookForOrphan(core, lease));
   askMappers(core, lease, (mappers) => {
     if (lease.state !== 'ORPHANED') {

@@ -26,6 +26,7 @@ export function fenceCommand(command: string, volume: Volume) {
         },
       },
     );
+    child.unref(); // one that never ends must not keep the daemon from its end
     let over = false;
     const finish = (status: number): void => {
       if (!over) done(status);

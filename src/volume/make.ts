@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { S } from '../system/constants.ts';
+import { E } from '../system/errno.ts';
 import { addressOf, close, fsync, ftruncate } from '../system/libc.ts';
 import { Device } from './device.ts';
 import { HEADER_BYTES, type Header, isBlockSize, MAJOR, MINOR, readHeader, writeHeader } from './header.ts';
@@ -125,9 +126,11 @@ function refuseToOverwrite(device: Device, path: string): void {
 function clear(device: Device, path: string, kind: string, size: number): void {
   const meta = metadataPath(path);
   const old = fs.existsSync(meta) ? lockDatabase(meta) : -1; // BUSY when some other volume has it open
-  const wiped = kind === 'block' ? device.zero(0, HEADER_BYTES) : ftruncate(device.fd, 0);
-  const sized = kind === 'block' || wiped < 0 ? wiped : ftruncate(device.fd, size);
-  if (sized >= 0 && kind !== 'block') fs.fchmodSync(device.fd, 0o600);
+  // A file of fixed length (a network block device behind a FUSE client) is treated as the device that it stands for.
+  const emptied = kind === 'block' ? -E.INVAL : ftruncate(device.fd, 0);
+  const fixed = emptied < 0 && device.length >= size;
+  const sized = fixed ? device.zero(0, HEADER_BYTES) : emptied < 0 ? emptied : ftruncate(device.fd, size);
+  if (sized >= 0 && !fixed) fs.fchmodSync(device.fd, 0o600);
   for (const file of [meta, `${meta}-wal`, `${meta}-shm`, redoPath(path)]) fs.rmSync(file, { force: true });
   if (old >= 0) close(old);
   if (sized < 0)

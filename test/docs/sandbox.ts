@@ -18,7 +18,7 @@ const MARK = '\u0001';
 export const hidden = ['/srv', '/mnt'].find((folder) => `${checkout}/`.startsWith(`${folder}/`));
 
 /**
- * Runs the parts of a page in one shell. It has mounts, processes and a network of its own (unshare(1)); an empty /mnt; an
+ * Runs the parts of a page in one shell. It has mounts, processes and a network of its own (unshare(1)); an empty /mnt and /run; an
  * empty /srv as its home and working directory, with the checkout there as `layoutfs`; and the program installed from
  * `module`. When it ends, every process that it started is killed and every mount is gone with its namespace.
  */
@@ -58,6 +58,7 @@ function script(root: string, list: readonly Part[]): string {
     'exec 2>&1',
     `mount --bind ${root}/srv /srv`,
     `mount --bind ${root}/mnt /mnt`,
+    'mount -t tmpfs none /run',
     'ip link set lo up',
     'cd /srv',
   ];

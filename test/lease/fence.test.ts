@@ -119,6 +119,44 @@ describe('holders that do not answer (leases.md sections 4 and 7)', () => {
     expect(w.leases.find(lease.id)).toMatchObject({ state: 'REVOKED', proof: 'configured' });
   });
 
+  test('fence-cmd: it alone tells that a lost holder, who may be on another host, is gone', () => {
+    const { w, lease } = late();
+    let status = 1;
+    const asked: number[] = [];
+    w.fenceCommand = (subject, done) => {
+      asked.push(subject.id);
+      done(status);
+    };
+    // Nobody maps the blocks on this host, which proves nothing.
+    w.maps.delete(lease.id);
+    w.leases.sessionClosed(w.leases.find(lease.id)!.holder.session);
+    expect(w.state(lease.id)).toBe('FENCE_FAILED');
+    w.shrink(2, 5, 4);
+    w.clock.advance(5000);
+    expect(w.leases.find(lease.id)).toMatchObject({ state: 'FENCE_FAILED', fence: { method: 'command' } });
+    status = 0;
+    w.clock.advance(180_000);
+    expect(w.state(lease.id)).not.toBe('FENCE_FAILED');
+    expect(w.quarantined()).toEqual([]);
+    expect(asked.length).toBeGreaterThan(2);
+    w.checkSpace();
+  });
+
+  test('fence-cmd: what an administrator forced is in quarantine until the command says that the holder is cut off', () => {
+    const { w, lease } = late();
+    let status = 1;
+    w.fenceCommand = (_subject, done) => done(status);
+    w.maps.delete(lease.id);
+    w.leases.expire(lease.id, w.root(), true);
+    w.shrink(2, 5, 4);
+    w.clock.advance(3_600_000);
+    expect(w.quarantined()).not.toEqual([]);
+    status = 0;
+    w.clock.advance(180_000);
+    expect(w.quarantined()).toEqual([]);
+    w.checkSpace();
+  });
+
   test('failures are retried after 1 s doubling to 180 s, one warning, success logged, attempts recorded', () => {
     const { w, lease } = late({ patienceMs: Number.POSITIVE_INFINITY });
     w.relocateErrno = E.NOSPC;
