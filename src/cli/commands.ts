@@ -50,6 +50,11 @@ export const COMMANDS: readonly Lazy[] = [
   { name: 'top', summary: 'requests, leases and waiters, live', load: async () => (await import('./top.ts')).top },
   { name: 'events', summary: 'follow what happens to leases', load: async () => (await import('./events.ts')).events },
   {
+    name: 'replay',
+    summary: 'do again what a recording has',
+    load: async () => (await import('./replay.ts')).replay,
+  },
+  {
     name: 'completion',
     summary: 'complete command lines in bash, zsh or fish',
     load: async () => (await import('./completion.ts')).completion,

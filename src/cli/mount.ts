@@ -22,6 +22,7 @@ export const mount: Command = {
     options: { type: 'string', short: 'o', multiple: true, value: 'OPTION,…', help: 'mount options, see below' },
     trace: { type: 'boolean', help: 'print every request and reply, as -o trace' },
     log: { type: 'string', value: 'FILE', help: 'where a daemon in the background writes its messages, as -o log=' },
+    record: { type: 'string', value: 'FILE', help: 'record every request and reply, for layoutfs replay' },
     'log-level': { type: 'string', value: LEVELS.join('|'), help: 'the least serious messages, as -o log_level=' },
     'log-format': { type: 'string', value: FORMATS.join('|'), help: 'how they are written, as -o log_format=' },
     foreground: { type: 'boolean', short: 'f', help: 'stay in the foreground; messages on stderr' },
@@ -31,6 +32,7 @@ export const mount: Command = {
     'layoutfs mount disk.img /mnt',
     'layoutfs mount disk.img /mnt -o break=10,commit=5',
     'layoutfs mount disk.img /mnt -f --trace',
+    'layoutfs mount disk.img /mnt --record requests.rec',
     'layoutfs mount disk.img /mnt --log /var/log/disk.log --log-format json --log-level debug',
   ],
   more: () => {
@@ -50,8 +52,9 @@ export const mount: Command = {
 /** Options of the command that are mount options as well. */
 function wordsOf(options: Arguments['options']): string[] {
   const words = options.trace === true ? ['trace'] : [];
-  for (const name of ['log', 'log-level', 'log-format']) {
-    const value = options[name];
+  for (const name of ['log', 'log-level', 'log-format', 'record']) {
+    const given = options[name];
+    const value = name === 'record' && typeof given === 'string' ? resolve(given) : given;
     if (typeof value === 'string') words.push(`${name.replace('-', '_')}=${value.replace(/[\\,]/g, '\\$&')}`);
   }
   return words;

@@ -55,8 +55,8 @@ import { Notifier } from './notifier.ts';
 import { DEV_IOC, OP } from './protocol.ts';
 import { Answer, type ReplyArea, Request, type RequestOwner } from './request.ts';
 import { encode } from './structs.ts';
-import { traceReply, traceRequest } from './trace.ts';
 import { isWhole, type Shape, shapes } from './validate.ts';
+import { traceTo, type Watcher, watchers } from './watcher.ts';
 
 export type Handler = (request: Request) => void;
 
@@ -80,6 +80,8 @@ export interface SessionOptions {
   onResolved?: () => void;
   /** Gets a line per request and reply. */
   trace?: (line: string) => void;
+  /** Sees every request and reply. */
+  watch?: Watcher;
   /** INIT is answered: the mount works. */
   onInit?: (info: ConnectionInfo) => void;
   /** The kernel has let go of everything (sent by fuseblk mounts only; an end of `run` is the sure sign). */
@@ -118,6 +120,8 @@ export class Session implements RequestOwner {
   private readonly fd: number;
   private readonly handlers: readonly (Handler | undefined)[];
   private readonly options: SessionOptions;
+  /** Who looks on; may come when the connection is agreed on (onInit). */
+  watch: Watcher | undefined;
   private readonly request: Request;
   private readonly replyAddress: number;
   private readonly parkedRequests = new Map<number, Request>();
@@ -135,6 +139,7 @@ export class Session implements RequestOwner {
     this.options = options;
     this.fd = options.fd;
     this.handlers = options.handlers;
+    this.watch = watchers(options.trace && traceTo(options.trace), options.watch);
     this.notifier = new Notifier(options.fd, (message, error) => this.report(message, error));
     const payload = Math.max(payloadLimit(options.negotiate), options.saved?.maxWrite ?? 0, 32 * PAGE);
     this.out = replyArea(payload + PAGE);
@@ -182,10 +187,23 @@ export class Session implements RequestOwner {
         }
       }
     } finally {
-      this.intake.close();
-      close(this.wake);
-      await this.notifier.stop();
+      await this.close();
     }
+  }
+
+  /** What `run` does at its end. */
+  async close(): Promise<void> {
+    this.watch?.end?.();
+    this.intake.close();
+    close(this.wake);
+    await this.notifier.stop();
+  }
+
+  /** For a session without a kernel (`fd` of /dev/null, `saved`, no `run`): handles a message as if it had been read. */
+  feed(message: Uint8Array): void {
+    this.request.bytes.set(message);
+    this.receive(message.length);
+    this.afterBatch?.();
   }
 
   /** Ends `run` soon, leaving the connection as it is; what was read and not answered can be had by RESEND. */
@@ -234,7 +252,7 @@ export class Session implements RequestOwner {
       payload = 0;
       this.putHeader(request, errno, 0);
     }
-    if (this.options.trace) this.options.trace(traceReply(request, errno, payload));
+    if (this.watch) this.watch.reply(request, errno, payload);
     const r = write(this.fd, this.replyAddress, HEADER + payload);
     if (r < 0) this.replyFailed(request, r);
   }
@@ -311,7 +329,7 @@ export class Session implements RequestOwner {
       return;
     }
     const sound = request.load(length);
-    if (this.options.trace) this.options.trace(traceRequest(request));
+    if (this.watch) this.watch.request(request);
     const operation = OPERATIONS[request.opcode];
     const shape = this.shapes[request.opcode];
     if (!operation || !shape) request.error(E.NOSYS);

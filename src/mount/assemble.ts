@@ -5,6 +5,7 @@ import { Space } from '../blockmap/space.ts';
 import { FileAccess } from '../control/access.ts';
 import { ProcCallers } from '../control/callers.ts';
 import { Control } from '../control/control.ts';
+import type { Callers } from '../control/ports.ts';
 import { HEADER } from '../fuse/buffers.ts';
 import type { ConnectionInfo } from '../fuse/init.ts';
 import { OPCODES } from '../fuse/protocol.ts';
@@ -12,7 +13,7 @@ import type { Request } from '../fuse/request.ts';
 import type { Handler, Session } from '../fuse/session.ts';
 import type { LeaseEvent } from '../lease/events.ts';
 import { Leases } from '../lease/leases.ts';
-import { DEFAULT_OPTIONS, type LeaseOptions } from '../lease/ports.ts';
+import { DEFAULT_OPTIONS, type LeaseOptions, type ProcessPort } from '../lease/ports.ts';
 import { sqlStore } from '../lease/sql-store.ts';
 import { Acls } from '../namespace/acls.ts';
 import { Dentries } from '../namespace/dentries.ts';
@@ -48,6 +49,12 @@ const PAGE_SIZE = 4096;
 /** Extents of a deleted file that are freed in one turn (some milliseconds): others are served between two. */
 const EXTENTS_AT_ONCE = 1024;
 
+/** What is looked at outside of the volume; for a replay, which must not meet the processes of today. */
+export interface Outside {
+  processes?: ProcessPort;
+  callers?: Callers;
+}
+
 /**
  * All parts of a mounted filesystem, wired together. Made before the mount, since recovery comes first; the session is
  * attached when there is one.
@@ -65,13 +72,23 @@ export class House {
   /** Hears of every event of a lease, whoever it is for. */
   onLeaseEvent: ((event: LeaseEvent) => void) | undefined;
   private readonly freezer: Freezer;
+  private readonly outside: Outside;
   private readonly processes: Processes;
   private readonly requests = new RequestStatistics(OPCODES);
   private readonly faults: Faults | undefined;
   private session: Session | undefined;
 
   /** `handover`: of a supervised mount; `takeOver`: an earlier daemon has served it. */
-  constructor(volume: Volume, options: MountOptions, time: Clock, log: Tell, handover?: Handover, takeOver = false) {
+  constructor(
+    volume: Volume,
+    options: MountOptions,
+    time: Clock,
+    log: Tell,
+    handover?: Handover,
+    takeOver = false,
+    outside: Outside = {},
+  ) {
+    this.outside = outside;
     this.faults = options.inject ? new Faults(volume, time) : undefined;
     const clock = this.faults?.clock ?? time;
     this.volume = volume;
@@ -106,7 +123,7 @@ export class House {
         clock,
         store: sqlStore(database),
         map,
-        processes,
+        processes: outside.processes ?? processes,
         windows: {
           close: (lease, ino, offset, end, done) =>
             this.control === undefined ? done(0) : this.control.windows.close(lease, ino, offset, end, done),
@@ -222,7 +239,7 @@ export class House {
       numbers: this.handover?.counters.subarray(COUNTER.CONTROL),
       deviceNodes: this.handover?.deviceNodes,
       promise: fs.promise,
-      callers: new ProcCallers(process.getuid?.() ?? 0),
+      callers: this.outside.callers ?? new ProcCallers(process.getuid?.() ?? 0),
       access: new FileAccess(fs.xattrs),
       clock,
       statistics: () => metrics.text(),
@@ -287,6 +304,11 @@ export class House {
   connected(dir: string, info: ConnectionInfo): void {
     this.processes.mounted(dir);
     if (this.options.trustWriteback) trustWriteback(dir);
+    this.agreed(info);
+  }
+
+  /** What the kernel and we have agreed on. */
+  agreed(info: ConnectionInfo): void {
     this.fs.options.noOpendir = info.has('NO_OPENDIR_SUPPORT');
     this.fs.options.setxattrExt = info.has('SETXATTR_EXT');
   }

@@ -3,6 +3,7 @@ import type { ConnectionInfo } from '../fuse/init.ts';
 import { openAndMount, unmount } from '../fuse/mount.ts';
 import type { NativeMount } from '../fuse/native/mount.ts';
 import type { InitFlag } from '../fuse/protocol.ts';
+import type { Recorder } from '../fuse/recording.ts';
 import { Session } from '../fuse/session.ts';
 import { systemClock } from '../system/clock.ts';
 import { MS } from '../system/constants.ts';
@@ -15,6 +16,7 @@ import { STATUS } from './handover.ts';
 import { type Inheritance, tellSupervisor } from './inheritance.ts';
 import { describeOptions, leaseEvents, logOf } from './messages.ts';
 import type { MountOptions } from './options.ts';
+import { openRecorder, record } from './record.ts';
 import { TakeOver } from './takeover.ts';
 
 export interface ServeRequest {
@@ -81,6 +83,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   if (volume.recovery.problem !== undefined) tell('warning', volume.recovery.problem);
   const saved = before && handover?.info;
   let house: House;
+  let recorder: Recorder | undefined;
   let fd: number;
   let native: NativeMount | undefined;
   try {
@@ -89,6 +92,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     if (options.errors === 'exit') house.onFailure = () => setImmediate(() => process.exit(1));
     const errno = volume.ready();
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
+    if (options.record !== undefined) recorder = openRecorder(options.record, options, dir, tell);
     if (options.transport === 'fuse-native') native = await mountNative(image, dir, options);
     fd = native?.fd ?? (saved && inherited ? inherited.fuse : mountVolume(image, dir, options, inherited?.fuse));
   } catch (error) {
@@ -113,6 +117,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
       recovery_ms: Math.round(recovered - opened),
       replayed: volume.recovery.replayed,
     });
+    if (recorder) record(recorder, session, info, options);
     if (native === undefined) ready();
   };
   const session = new Session({

@@ -18,12 +18,19 @@ function toStderr(line: string): void {
 }
 
 /** The options that are not the default, as they would be written after `-o`. */
-export function describeOptions(options: MountOptions): string {
+export function describeOptions(options: MountOptions, without: readonly string[] = []): string {
   const defaults = defaultMountOptions();
   const words = OPTIONS.filter(({ name, field, type, sets = true }) => {
-    if (options[field] === defaults[field] || name === 'debug' || name === 'trace') return false;
+    if (options[field] === defaults[field] || name === 'debug' || name === 'trace' || without.includes(name))
+      return false;
     return type !== 'flag' || options[field] === sets;
-  }).map(({ name, field, type }) => (type === 'flag' ? name : `${name}=${String(options[field] ?? 'none')}`));
+  }).map(({ name, field, type }) =>
+    type === 'flag'
+      ? name
+      : `${name}=${String(options[field] ?? 'none')
+          .replace(/[\\,]/g, '\\$&')
+          .replace('Infinity', 'inf')}`,
+  );
   return words.join(',');
 }
 

@@ -55,6 +55,8 @@ export interface MountOptions {
   /** The least serious messages that are written. */
   logLevel: Level;
   logFormat: LogFormat;
+  /** File that takes every request and reply; undefined: none. */
+  record: string | undefined;
   /** mount(8) asked for a change of a live mount. */
   remount: boolean;
 }
@@ -116,6 +118,7 @@ export function defaultMountOptions(root = process.getuid?.() === 0): MountOptio
     log: undefined,
     logLevel: 'info',
     logFormat: 'text',
+    record: undefined,
     remount: false,
   };
 }
@@ -328,6 +331,12 @@ export const OPTIONS: readonly OptionRow[] = [
     field: 'logFormat',
     words: FORMATS,
     help: 'a message is a line of key=value pairs, or a JSON object',
+  },
+  {
+    name: 'record',
+    type: 'text',
+    field: 'record',
+    help: 'file (absolute path) that takes every request, with its data, and reply: for layoutfs replay',
   },
   { name: 'remount', type: 'flag', field: 'remount', help: 'change the options of a live mount (mount(8))' },
 ];
