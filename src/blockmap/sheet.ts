@@ -22,6 +22,8 @@ export class Sheet {
   counted = 0;
   /** End of the run that was last looked up outside of the window: the next one there means reading in order. */
   beyond = -1;
+  /** Extents that were read ahead when the window last moved on. */
+  ahead = 1;
   private rows = new Float64Array(STRIDE);
   private hint = 0;
 

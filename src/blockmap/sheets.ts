@@ -23,6 +23,7 @@ export class Sheets {
   private readonly limit: number;
   private readonly shares: () => boolean;
   private readonly head;
+  private readonly spot;
   private readonly before;
   private readonly behind;
 
@@ -31,6 +32,8 @@ export class Sheets {
     this.limit = limit;
     const columns = 'SELECT file_block, device_block, length, state FROM extent WHERE ino = ?';
     this.head = database.query(`${columns} ORDER BY file_block LIMIT ? + 0`).raw();
+    const last = 'SELECT file_block FROM extent WHERE ino = ? AND file_block <= ? ORDER BY file_block DESC LIMIT 1';
+    this.spot = database.query(`${columns} AND file_block >= coalesce((${last}), ?) ORDER BY file_block LIMIT 2`).raw();
     this.before = database.query(`${columns} AND file_block <= ? ORDER BY file_block DESC LIMIT 1`).raw();
     this.behind = database.query(`${columns} AND file_block > ? ORDER BY file_block LIMIT ? + 0`).raw();
   }
@@ -45,7 +48,8 @@ export class Sheets {
     let sheet = this.recent;
     if (sheet === undefined || sheet.ino !== ino) sheet = this.get(ino);
     if (block >= sheet.from && block < sheet.to) return sheet;
-    if (block === sheet.beyond || block === sheet.to) this.window(sheet, block, block + 1, AHEAD);
+    if (block === sheet.to) this.onward(sheet);
+    else if (block === sheet.beyond) this.window(sheet, block, block + 1, AHEAD);
     else this.point(sheet, block);
     return sheet;
   }
@@ -94,18 +98,33 @@ export class Sheets {
     return sheet;
   }
 
-  /** Only the extent or the hole at a block: the map is large and is not read in order. */
+  /** The extent at a block and the hole behind it, or the hole at it: the map is large and is not read in order. */
   private point(sheet: Sheet, block: number): void {
-    const row = this.before.get(sheet.ino, block) as Row | undefined;
-    const end = row ? row[0] + row[2] : 0;
-    if (row && end > block) {
-      sheet.clear(row[0], end);
-      this.fill(sheet, [row]);
-    } else {
-      const next = this.behind.get(sheet.ino, block, 1) as Row | undefined;
-      sheet.clear(end, next ? next[0] : END);
-    }
+    const { ino } = sheet;
+    const rows = this.spot.all(ino, ino, block, block) as Row[];
+    const found = rows.length > 0 && rows[0][0] <= block ? rows[0] : undefined;
+    const next = found ? rows[1] : rows[0];
+    const to = next ? next[0] : END;
+    if (found && found[0] + found[2] > block) {
+      sheet.clear(found[0], to);
+      this.fill(sheet, [found]);
+    } else sheet.clear(found ? found[0] + found[2] : 0, to);
     sheet.beyond = sheet.to;
+    sheet.ahead = 1;
+    this.grew(sheet);
+  }
+
+  /**
+   * Moves the window to what is behind it. Whoever asks where an extent ends looks just behind it, too: that is not
+   * reading in order yet, so it begins with one extent and goes on with more each time.
+   */
+  private onward(sheet: Sheet): void {
+    const { to, ahead } = sheet;
+    const rows = this.behind.all(sheet.ino, to - 1, ahead + 1) as Row[];
+    const next = rows.length > ahead ? rows.pop() : undefined;
+    sheet.clear(to, next ? next[0] : END);
+    this.fill(sheet, rows);
+    sheet.ahead = Math.min(AHEAD, ahead * 4);
     this.grew(sheet);
   }
 

@@ -42,7 +42,7 @@ export function windows(mount: Peer, size: number, undo: Undo): Peer[] {
   const { id } = request(ctl, { verb: 'get', path: '/window', kind: 'direct', mode: 'rw' });
   const { extents } = request(ctl, { verb: 'map', id });
   if (extents.length !== 1) throw new Error(`the prepared file has ${extents.length} extents`);
-  const common = { dir: undefined, below: mount.below, pid: mount.pid, mappedOnly: true };
+  const common = { dir: undefined, below: mount.below, pid: mount.pid, only: 'mapped' as const };
   return [
     {
       ...common,

@@ -3,7 +3,10 @@
  * CPU time, in clock ticks, that the process of -p spent meanwhile, its ended threads included.
  *
  *   load MODE PATH [-t threads] [-d milliseconds] [-s bytes] [-n count] [-o offset] [-p pid] [-e file-to-evict]...
+ *        [-b before] [-r program]
  *
+ * create-tail prints behind them the median, the p99.9 and the longest of its latencies, nanoseconds. Mode program runs a line of
+ * sh(1) in the directory, again and again, each time after another that is not measured, and counts it as `count` operations.
  * PATH is a directory for the modes that work on names and a file for those that work on data; a mapping of it begins
  * at the offset. A mode runs for the
  * given time, or until it has been through its data once (the cold ones). Build: cc -O2 -pthread load.c -o load
@@ -20,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,7 +31,7 @@
 #define MIB (1L << 20)
 
 struct options {
-	const char *mode, *path;
+	const char *mode, *path, *before, *program;
 	int threads, milliseconds, pid;
 	long size, count, offset;
 	const char *evict[8];
@@ -43,6 +47,10 @@ struct task {
 	uint64_t random;
 	char name[PATH_MAX], other[PATH_MAX];
 	uint32_t *order;
+	/* Not 0: only this of the time counts, nanoseconds. */
+	uint64_t spent;
+	/* Of each operation, nanoseconds. */
+	uint32_t *latencies;
 	volatile long sink;
 };
 
@@ -197,6 +205,88 @@ static int step_tree(struct task *t)
 
 static void remove_root(struct task *t)
 {
+	rmdir(t->other);
+}
+
+/* A name that nobody asked for before: no cache of the kernel knows that it is not there. */
+static int step_lookup(struct task *t)
+{
+	struct stat s;
+	for (int i = 0; i < 8; i++) {
+		snprintf(t->name, sizeof t->name, "%s/none-%d-%lx", opt.path, getpid(), (long)next_random(t));
+		if (stat(t->name, &s) == 0 || errno != ENOENT) die("stat");
+	}
+	t->operations += 8;
+	return 1;
+}
+
+/* Programs */
+
+static void shell(const char *line)
+{
+	int status;
+	pid_t child = fork();
+	if (child < 0) die("fork");
+	if (child == 0) {
+		if (chdir(opt.path) < 0) _exit(126);
+		/* What a program says belongs to stderr: stdout has the figures. */
+		dup2(2, 1);
+		execl("/bin/sh", "sh", "-ec", line, (char *)NULL);
+		_exit(127);
+	}
+	if (waitpid(child, &status, 0) < 0 || status != 0) {
+		errno = ECHILD;
+		die(line);
+	}
+}
+
+static int step_program(struct task *t)
+{
+	if (opt.before) shell(opt.before);
+	uint64_t start = now();
+	shell(opt.program);
+	t->spent += now() - start;
+	t->operations += opt.count;
+	return 1;
+}
+
+/* Latencies: files are created, and stay until the end. */
+
+#define MOST_LATENCIES 2000000
+
+static void make_latencies(struct task *t)
+{
+	make_root(t);
+	t->latencies = malloc(MOST_LATENCIES * sizeof *t->latencies);
+}
+
+static int step_create_tail(struct task *t)
+{
+	if (t->operations == MOST_LATENCIES) return 0;
+	if (t->operations % 1000 == 0) {
+		snprintf(t->name, sizeof t->name, "%s/%ld", t->other, t->operations / 1000);
+		if (mkdir(t->name, 0755) < 0) die("mkdir");
+	}
+	snprintf(t->name, sizeof t->name, "%s/%ld/%ld", t->other, t->operations / 1000, t->operations);
+	uint64_t start = now();
+	int fd = open(t->name, O_CREAT | O_EXCL | O_WRONLY, 0644);
+	uint64_t took = now() - start;
+	if (fd < 0) die("create");
+	close(fd);
+	t->latencies[t->operations++] = took < UINT32_MAX ? took : UINT32_MAX;
+	return 1;
+}
+
+static void remove_latencies(struct task *t)
+{
+	for (long i = 0; i < t->operations; i++) {
+		snprintf(t->name, sizeof t->name, "%s/%ld/%ld", t->other, i / 1000, i);
+		unlink(t->name);
+	}
+	for (long i = 0; i * 1000 < t->operations; i++) {
+		snprintf(t->name, sizeof t->name, "%s/%ld", t->other, i);
+		rmdir(t->name);
+	}
 	rmdir(t->other);
 }
 
@@ -467,6 +557,9 @@ static const struct mode modes[] = {
 	{ "mkdir-rmdir", own_name, step_mkdir },
 	{ "rename", own_file, step_rename, remove_file },
 	{ "tree", make_root, step_tree, remove_root },
+	{ "lookup", NULL, step_lookup },
+	{ "program", NULL, step_program },
+	{ "create-tail", make_latencies, step_create_tail, remove_latencies },
 	{ "readdir", many_files, step_readdir, remove_many },
 	{ "walk-cold", many_files, step_walk, remove_many, 2 },
 	{ "read-4k", open_direct, step_read4k, close_data },
@@ -491,7 +584,7 @@ static void *work(void *argument)
 {
 	struct task *t = argument;
 	t->random = 88172645463325252ull + t->index * 2654435761ull;
-	mode->setup(t);
+	if (mode->setup) mode->setup(t);
 	pthread_barrier_wait(&ready);
 	pthread_barrier_wait(&ready);
 	while (mode->step(t) && now() < deadline);
@@ -540,6 +633,25 @@ static long ticks_of(int pid)
 	return user + system;
 }
 
+static int compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void print_latencies(struct task *tasks, long operations)
+{
+	uint32_t *all = malloc((operations + 1) * sizeof *all);
+	long n = 0;
+	for (int i = 0; i < opt.threads; i++) {
+		memcpy(all + n, tasks[i].latencies, tasks[i].operations * sizeof *all);
+		n += tasks[i].operations;
+	}
+	if (n == 0) return;
+	qsort(all, n, sizeof *all, compare);
+	printf(" %u %u %u", all[n / 2], all[n - 1 - n / 1000], all[n - 1]);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3) {
@@ -548,7 +660,7 @@ int main(int argc, char **argv)
 	}
 	opt.mode = argv[1];
 	opt.path = argv[2];
-	for (int c; (c = getopt(argc - 2, argv + 2, "t:d:s:n:o:p:e:")) != -1;) {
+	for (int c; (c = getopt(argc - 2, argv + 2, "t:d:s:n:o:p:e:b:r:")) != -1;) {
 		switch (c) {
 		case 't': opt.threads = atoi(optarg); break;
 		case 'd': opt.milliseconds = atoi(optarg); break;
@@ -556,6 +668,8 @@ int main(int argc, char **argv)
 		case 'o': opt.offset = atol(optarg); break;
 		case 'p': opt.pid = atoi(optarg); break;
 		case 'n': opt.count = atol(optarg); break;
+		case 'b': opt.before = optarg; break;
+		case 'r': opt.program = optarg; break;
 		case 'e': if (opt.evicted < 8) opt.evict[opt.evicted++] = optarg; break;
 		default: return 2;
 		}
@@ -589,6 +703,9 @@ int main(int argc, char **argv)
 		bytes += tasks[i].bytes;
 	}
 	for (int i = 0; i < opt.threads; i++) pthread_join(threads[i], NULL);
-	printf("%ld %llu %ld %ld\n", operations, (unsigned long long)(end - start), bytes, ticks);
+	printf("%ld %llu %ld %ld", operations, (unsigned long long)(tasks[0].spent ? tasks[0].spent : end - start), bytes,
+	       ticks);
+	if (tasks[0].latencies) print_latencies(tasks, operations);
+	printf("\n");
 	return 0;
 }

@@ -9,15 +9,27 @@ import { measureLeases, windows } from './leases.ts';
 import { markdown } from './markdown.ts';
 import { measureRow, type Plan, prepareData } from './measure.ts';
 import type { Peer, PeerMaker } from './peer.ts';
-import { bare, fuse2fs, ntfs3g, onefile } from './peers/fuse.ts';
+import { bare, fuse2fs, fuse2fsLoose, fuseNative, ntfs3g, ntfs3gLoose, onefile } from './peers/fuse.ts';
 import { ext4, xfs } from './peers/kernel.ts';
 import { layoutfs } from './peers/layoutfs.ts';
 import { machine, type Results } from './results.ts';
-import { ROWS } from './rows.ts';
+import { ROWS, type Row } from './rows.ts';
 import { svg } from './svg.ts';
+import { sourceTree } from './tree.ts';
 import { Undo } from './undo.ts';
 
-const PEERS: readonly PeerMaker[] = [layoutfs, onefile, fuse2fs, ntfs3g, ext4, xfs, bare];
+const PEERS: readonly PeerMaker[] = [
+  layoutfs,
+  onefile,
+  fuse2fs,
+  ntfs3g,
+  fuseNative,
+  fuse2fsLoose,
+  ntfs3gLoose,
+  ext4,
+  xfs,
+  bare,
+];
 const USAGE = `npm run bench -- [ROW…] [--quick] [--alone] [--peers NAME,…] [--rounds N] [--dir DIR] [--out DIR]
 
 Measures this filesystem and its peers side by side and writes results.json, results.md and results.svg.
@@ -76,7 +88,12 @@ async function main(): Promise<number> {
     });
   }
   try {
+    const folder = mkdtempSync(join(values.dir ?? tmpdir(), 'layoutfs-bench-'));
+    undo.add(() => rmSync(folder, { recursive: true, force: true }));
+    const tree = sourceTree(folder);
+    process.env.TREE = tree.path;
     const plan: Plan = {
+      tree,
       load: build('load'),
       rounds: Math.max(1, Number(values.rounds ?? (values.quick ? 5 : 9))),
       duration: values.quick ? 120 : 500,
@@ -84,8 +101,6 @@ async function main(): Promise<number> {
       prefix: values.alone ? ['chrt', '-f', PRIORITY, 'taskset', '-c', LAST_CPU] : [],
       say: (line) => process.stderr.write(`${line}\n`),
     };
-    const folder = mkdtempSync(join(values.dir ?? tmpdir(), 'layoutfs-bench-'));
-    undo.add(() => rmSync(folder, { recursive: true, force: true }));
     const results = await bench(
       makers,
       rows,
@@ -110,14 +125,17 @@ async function main(): Promise<number> {
   }
 }
 
-/**
- * Gives the threads of a server real-time priority on the last processor; of this filesystem only the state thread: the
- * others must not keep it waiting, and those of V8 wait for each other busily.
- */
+/** Gives the threads of a server that answer real-time priority on the last processor. */
 function isolate(peer: Peer): void {
-  const all = peer.name === layoutfs.name ? [] : ['-a'];
-  command('chrt', [...all, '-f', '-p', PRIORITY, String(peer.pid)]);
-  command('taskset', [...all, '-c', '-p', LAST_CPU, String(peer.pid)]);
+  const all = peer.threads === undefined ? ['-a'] : [];
+  for (const thread of peer.threads ?? [peer.pid]) {
+    command('chrt', [...all, '-f', '-p', PRIORITY, String(thread)]);
+    command('taskset', [...all, '-c', '-p', LAST_CPU, String(thread)]);
+  }
+}
+
+function does({ only }: Peer, { on, mode }: Row): boolean {
+  return only === undefined || (only === 'mapped' ? mode.startsWith('mmap') : on !== 'data');
 }
 
 async function bench(
@@ -169,8 +187,7 @@ async function bench(
   }
   for (const [place, row] of rows.entries()) {
     plan.say(`[${place + 1}/${rows.length}] ${row.title}`);
-    const mapped = row.mode.startsWith('mmap');
-    const able = peers.filter((peer) => !row.without?.includes(peer.name) && (mapped || !peer.mappedOnly));
+    const able = peers.filter((peer) => !row.without?.includes(peer.name) && does(peer, row));
     const samples = await measureRow(row, able, plan);
     results.rows.push({
       name: row.name,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Peer } from './peer.ts';
 import type { Row } from './rows.ts';
 import type { Sample } from './statistics.ts';
+import type { SourceTree } from './tree.ts';
 
 export interface Plan {
   /** The built load generator. */
@@ -11,6 +12,7 @@ export interface Plan {
   duration: number;
   /** Bytes of the data file. */
   size: number;
+  tree: SourceTree;
   /** Words put before the load generator's: how it is to be scheduled. */
   prefix: readonly string[];
   say(line: string): void;
@@ -103,6 +105,7 @@ function argumentsOf(row: Row, peer: Peer, plan: Plan): string[] {
     ...(peer.pid ? ['-p', String(peer.pid)] : []),
     ...(peer.offset ? ['-o', String(peer.offset)] : []),
     ...peer.below.flatMap((file) => ['-e', file]),
+    ...(row.program ? ['-b', row.program.before, '-r', row.program.program, '-n', String(plan.tree.files)] : []),
   ];
 }
 

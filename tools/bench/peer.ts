@@ -11,12 +11,14 @@ export interface Peer {
   readonly data: string | undefined;
   /** Where its data begins in `data`, bytes. */
   readonly offset?: number;
-  /** It can only be mapped: a window of a lease. */
-  readonly mappedOnly?: boolean;
+  /** `mapped`: it can only be mapped, a window of a lease. `names`: shown in the rows on names alone. */
+  readonly only?: 'mapped' | 'names';
   /** Files that hold the peer's data below it: evicted with it for the cold rows. */
   readonly below: readonly string[];
   /** The process that serves it, where it is one: its CPU time is measured. */
   readonly pid: number | undefined;
+  /** Those of its threads that answer; default: all. Those of V8, which wait for each other busily, must not be real-time ones. */
+  readonly threads?: readonly number[];
 }
 
 export interface PeerMaker {

@@ -14,8 +14,10 @@ export interface Row {
   mode: string;
   /** `names`: works in the peer's directory. `data`: works on its file. `path`: by the name of its file. */
   on: 'names' | 'data' | 'path';
-  unit: 'ops/s' | 'MB/s' | 'ns/op';
+  unit: 'ops/s' | 'files/s' | 'MB/s' | 'ns/op';
   threads?: number;
+  /** Runs `program`, a line of sh(1), in the peer's directory, each time after `before`. */
+  program?: { before: string; program: string };
   /** Bars of performance.md: at least `ratio` times the peer. */
   bars?: Bar[];
   /** Microseconds of the daemon's CPU time for one operation, at most. */
@@ -57,6 +59,15 @@ export const ROWS: readonly Row[] = [
     bars: USERSPACE,
     cpu: 6,
   },
+  {
+    name: 'lookup',
+    title: 'lookup of a name never asked for before (not there)',
+    mode: 'lookup',
+    on: 'names',
+    unit: 'ops/s',
+    bars: USERSPACE,
+    cpu: 6,
+  },
   { name: 'open', title: 'open + close', mode: 'open-close', on: 'path', unit: 'ops/s', bars: USERSPACE },
   {
     name: 'create',
@@ -76,7 +87,7 @@ export const ROWS: readonly Row[] = [
     on: 'names',
     unit: 'ops/s',
     bars: USERSPACE,
-    without: ['onefile'],
+    without: ['onefile', 'fuse-native'],
   },
   {
     name: 'readdir',
@@ -85,7 +96,7 @@ export const ROWS: readonly Row[] = [
     on: 'names',
     unit: 'ops/s',
     bars: USERSPACE,
-    without: ['onefile'],
+    without: ['onefile', 'fuse-native'],
   },
   {
     name: 'walk-cold',
@@ -94,8 +105,41 @@ export const ROWS: readonly Row[] = [
     on: 'names',
     unit: 'ops/s',
     bars: USERSPACE,
-    without: ['onefile'],
+    without: ['onefile', 'fuse-native'],
     slow: true,
+  },
+  {
+    name: 'tar',
+    title: 'tar x of a source tree',
+    mode: 'program',
+    on: 'names',
+    unit: 'files/s',
+    bars: USERSPACE,
+    without: ['onefile', 'fuse-native'],
+    program: { before: 'rm -rf untarred; mkdir untarred', program: 'tar -xf "$TREE.tar" -C untarred' },
+  },
+  {
+    name: 'cp',
+    title: 'cp -a of a source tree, from the host',
+    mode: 'program',
+    on: 'names',
+    unit: 'files/s',
+    bars: USERSPACE,
+    without: ['onefile', 'fuse-native'],
+    program: { before: 'rm -rf copied', program: 'cp -a "$TREE" copied' },
+  },
+  {
+    name: 'git-status',
+    title: 'git status in a source tree',
+    mode: 'program',
+    on: 'names',
+    unit: 'files/s',
+    bars: USERSPACE,
+    without: ['onefile', 'fuse-native'],
+    program: {
+      before: 'test -d work || { cp -a "$TREE" work; cd work; git init -q; git add .; git status >/dev/null; }',
+      program: 'cd work; git status --porcelain | wc -l >/dev/null',
+    },
   },
   {
     name: 'read-4k',
@@ -155,7 +199,7 @@ export const ROWS: readonly Row[] = [
     on: 'names',
     unit: 'ops/s',
     bars: [{ peer: 'ext4', ratio: 0.8 }],
-    without: ['onefile'],
+    without: ['onefile', 'fuse-native'],
   },
   {
     name: 'mmap',

@@ -15,6 +15,14 @@ export const layoutfs: PeerMaker = {
     mkdirSync(dir);
     command(process.execPath, [CLI, 'mkfs', image, '--size', String(size)]);
     const child = await serve(process.execPath, [CLI, 'mount', '-f', image, dir], dir, undo);
-    return { name: 'layoutfs', about: 'this filesystem', dir, data: join(dir, 'data'), below: [image], pid: child.pid };
+    return {
+      name: 'layoutfs',
+      about: 'this filesystem',
+      dir,
+      data: join(dir, 'data'),
+      below: [image],
+      pid: child.pid,
+      threads: [child.pid as number],
+    };
   },
 };
