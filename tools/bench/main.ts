@@ -1,10 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.ts';
 import { command } from './command.ts';
 import { benchDirect } from './direct.ts';
+import { ALONE, isolate } from './isolate.ts';
 import { measureLeases, windows } from './leases.ts';
 import { markdown } from './markdown.ts';
 import { measureRow, type Plan, prepareData } from './measure.ts';
@@ -39,9 +40,6 @@ ROW: only these (${ROWS.map((row) => row.name).join(' ')} leases); or direct alo
          hold where they would drown otherwise; the other processors stay with the others.
 --out    where the results go; default: tools/bench; nothing is written there when only some rows or peers are measured,
          unless --out is given.`;
-/** Real-time priority of --alone. */
-const PRIORITY = '5';
-const LAST_CPU = String(cpus().length - 1);
 const VOLUME_BYTES = 2 * 2 ** 30;
 
 async function main(): Promise<number> {
@@ -98,7 +96,7 @@ async function main(): Promise<number> {
       rounds: Math.max(1, Number(values.rounds ?? (values.quick ? 5 : 9))),
       duration: values.quick ? 120 : 500,
       size: (values.quick ? 64 : 256) * 2 ** 20,
-      prefix: values.alone ? ['chrt', '-f', PRIORITY, 'taskset', '-c', LAST_CPU] : [],
+      prefix: values.alone ? ALONE : [],
       say: (line) => process.stderr.write(`${line}\n`),
     };
     const results = await bench(
@@ -122,15 +120,6 @@ async function main(): Promise<number> {
     return 0;
   } finally {
     undo.all();
-  }
-}
-
-/** Gives the threads of a server that answer real-time priority on the last processor. */
-function isolate(peer: Peer): void {
-  const all = peer.threads === undefined ? ['-a'] : [];
-  for (const thread of peer.threads ?? [peer.pid]) {
-    command('chrt', [...all, '-f', '-p', PRIORITY, String(thread)]);
-    command('taskset', [...all, '-c', '-p', LAST_CPU, String(thread)]);
   }
 }
 

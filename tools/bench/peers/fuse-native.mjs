@@ -65,7 +65,12 @@ const operations = {
 };
 
 // The package passes no other options on, but joins them with commas.
-const options = { allowOther: true, defaultPermissions: true, subtype: 'onefile,big_writes,attr_timeout=86400', timeout: false };
+const options = {
+  allowOther: true,
+  defaultPermissions: true,
+  subtype: 'onefile,big_writes,attr_timeout=86400',
+  timeout: false,
+};
 new Fuse(dir, operations, options).mount((error) => {
   if (error) {
     process.stderr.write(`${error.message}\n`);

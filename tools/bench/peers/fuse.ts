@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from '../build.ts';
 import { available, command } from '../command.ts';
@@ -70,7 +70,11 @@ function ntfs3gWith(name: string, options: string, about: string, only?: 'names'
   };
 }
 
-export const ntfs3g = ntfs3gWith('ntfs-3g', ',permissions', 'NTFS in userspace, with owners, and permissions (the kernel checks)');
+export const ntfs3g = ntfs3gWith(
+  'ntfs-3g',
+  ',permissions',
+  'NTFS in userspace, with owners, and permissions (the kernel checks)',
+);
 export const ntfs3gLoose = ntfs3gWith(
   'ntfs-3g-loose',
   '',
@@ -111,12 +115,7 @@ export const fuseNative: PeerMaker = {
     const path = image(folder, size);
     truncateSync(path, 0);
     const dir = mountPoint(folder);
-    const child = await serve(
-      process.execPath,
-      [join(import.meta.dirname, 'fuse-native.mjs'), path, dir],
-      dir,
-      undo,
-    );
+    const child = await serve(process.execPath, [join(import.meta.dirname, 'fuse-native.mjs'), path, dir], dir, undo);
     return {
       name: 'fuse-native',
       about: 'what the C server does, in JavaScript by the npm package fuse-native (libfuse 2)',

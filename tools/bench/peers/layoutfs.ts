@@ -2,27 +2,72 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from '../command.ts';
 import type { Peer, PeerMaker } from '../peer.ts';
-import { serve } from './mounts.ts';
+import { Undo } from '../undo.ts';
+import { serve, unmount } from './mounts.ts';
 
 const CLI = join(import.meta.dirname, '../../../bin/layoutfs.mjs');
+
+/** A mount of this filesystem that a measurement takes apart again. */
+export interface Mounted {
+  image: string;
+  dir: string;
+  pid: number;
+  /** From the start of the command to the first answer, ms. */
+  mountMs: number;
+  /** Unmounts and waits for the end of the daemon: a clean stop. */
+  stop(): Promise<void>;
+  /** SIGKILL, and the dead mount is taken away. */
+  kill(): Promise<void>;
+}
+
+export function make(image: string, size: number): void {
+  command(process.execPath, [CLI, 'mkfs', image, '--size', String(size)]);
+}
+
+/** Mounts a volume, with `options` of -o; undone by `undo` unless it was stopped. */
+export async function mount(
+  image: string,
+  dir: string,
+  undo: Undo,
+  options: string[] = [],
+  prefix: readonly string[] = [],
+): Promise<Mounted> {
+  mkdirSync(dir, { recursive: true });
+  const words = [...prefix, process.execPath, CLI, 'mount', '-f'];
+  if (options.length > 0) words.push('-o', options.join(','));
+  const before = performance.now();
+  const mine = new Undo();
+  const child = await serve(words[0] as string, [...words.slice(1), image, dir], dir, mine);
+  command('stat', ['-f', dir]);
+  const mountMs = performance.now() - before;
+  const forget = undo.add(() => mine.all());
+  const ended = new Promise<void>((done) => child.once('exit', () => done()));
+  return {
+    image,
+    dir,
+    pid: child.pid as number,
+    mountMs,
+    async stop() {
+      unmount(dir);
+      await ended;
+      forget();
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+      forget();
+    },
+  };
+}
 
 /** This filesystem, by its own commands, with default options. */
 export const layoutfs: PeerMaker = {
   name: 'layoutfs',
   async start(folder, undo, size): Promise<Peer> {
     const image = join(folder, 'image');
-    const dir = join(folder, 'mnt');
-    mkdirSync(dir);
-    command(process.execPath, [CLI, 'mkfs', image, '--size', String(size)]);
-    const child = await serve(process.execPath, [CLI, 'mount', '-f', image, dir], dir, undo);
-    return {
-      name: 'layoutfs',
-      about: 'this filesystem',
-      dir,
-      data: join(dir, 'data'),
-      below: [image],
-      pid: child.pid,
-      threads: [child.pid as number],
-    };
+    make(image, size);
+    const { dir, pid } = await mount(image, join(folder, 'mnt'), undo);
+    const data = join(dir, 'data');
+    return { name: 'layoutfs', about: 'this filesystem', dir, data, below: [image], pid, threads: [pid] };
   },
 };

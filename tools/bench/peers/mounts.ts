@@ -4,6 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { command } from '../command.ts';
 import type { Undo } from '../undo.ts';
 
+/** How often it is looked whether the mount is there, ms. */
+const LOOK = 10;
+
 export function isMounted(dir: string): boolean {
   return readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
@@ -37,11 +40,11 @@ export async function serve(program: string, args: readonly string[], dir: strin
     unmount(dir);
     if (child.exitCode === null && child.pid !== undefined) child.kill('SIGKILL');
   });
-  for (let waited = 0; !isMounted(dir); waited += 50) {
+  for (let waited = 0; !isMounted(dir); waited += LOOK) {
     if (failed !== undefined || child.exitCode !== null || waited > 20_000) {
       throw new Error(`${program} did not mount: ${failed ?? said.trim()}`);
     }
-    await sleep(50);
+    await sleep(LOOK);
   }
   return child;
 }
