@@ -37,6 +37,11 @@ const results: Results = {
     { name: 'bare', about: 'file' },
     { name: 'device window', about: 'window' },
   ],
+  growth: [{ title: 'stat, 1 -> 1 M', small: [2, 2, 2], large: [5, 5, 5], cpu: [1, 2] }],
+  facts: [
+    { title: 'RSS', value: 299, unit: 'MiB', atMost: 300 },
+    { title: 'pairs', value: 9, unit: '/s', atLeast: 10, note: 'in memory' },
+  ],
   skipped: [{ name: 'xfs', why: 'mkfs.xfs is missing' }],
   rows: [
     {
@@ -67,6 +72,9 @@ test('the table names what was skipped and failed, and judges each bar', () => {
   expect(table).toContain('| stat <all> | fuse2fs | 2 x | 3.00 x | met |');
   expect(table).toContain('| mmap, device window | bare | 0.95 x | 0.75 x | **not met** |');
   expect(table).toMatch(/\| mmap \| ns\/op \| failed/);
+  expect(table).toContain('| stat, 1 -> 1 M | 2 (1) | 5 (2) | 2.50 x | **not met** |');
+  expect(table).toContain('| RSS | 299 MiB | at most 300 | met |');
+  expect(table).toContain('| pairs (in memory) | 9 /s | at least 10 | **not met** |');
 });
 
 test('the picture has a bar for each figure, the better one longer, and text that is escaped', () => {

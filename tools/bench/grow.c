@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,6 +77,7 @@ static void file_name(char *to, long i)
 static void make_files(void)
 {
 	char name[PATH_MAX];
+	if (mkdir(path, 0755) < 0 && errno != EEXIST) die("mkdir");
 	for (long i = 0; i < count; i++) {
 		if (i % each == 0) {
 			snprintf(name, sizeof name, "%s/d%ld", path, i / each);
@@ -99,6 +101,19 @@ static long at_block(long i) { return (each ? 2 * i : i) * PAGE; }
 
 static long written_block(long i) { return at_block(i * (count / WRITTEN)); }
 static long written(void) { return written_block(pick(WRITTEN)); }
+
+/* Empty files PATH-1 to PATH-count. */
+static void make_beside(void)
+{
+	char name[PATH_MAX];
+	for (long i = 1; i <= count; i++) {
+		snprintf(name, sizeof name, "%s-%ld", path, i);
+		int fd = open(name, O_CREAT | O_WRONLY, 0644);
+		if (fd < 0) die(name);
+		close(fd);
+	}
+	operations = count;
+}
 
 static void make_extents(void)
 {
@@ -125,6 +140,82 @@ static void make_large(void)
 	close(fd);
 	operations = count;
 	bytes = count << 20;
+}
+
+/*
+ * Years of use, the same for everybody: files of 4 KiB to 2 MiB come (four at a time are written, in turn, a piece each), grow, lose
+ * pieces and go, at 85 % of the space; -n so many come. What is written is synced now and then.
+ */
+#define AGED 8192
+#define LARGEST (2L << 20)
+
+static long sizes[AGED];
+
+static void grow_to(int file, long size, long by)
+{
+	static char piece[LARGEST];
+	char at[PATH_MAX];
+	snprintf(at, sizeof at, "%s/%d", path, file);
+	int f = open(at, O_CREAT | O_WRONLY | O_APPEND, 0644);
+	if (f < 0) die(at);
+	if (by > size - sizes[file]) by = size - sizes[file];
+	if (write(f, piece, by) != by) die("write");
+	sizes[file] += by;
+	bytes += by;
+	if (pick(64) == 0 && fsync(f) < 0) die("fsync");
+	close(f);
+}
+
+static long some_size(void) { return (PAGE << pick(9)) + pick(PAGE << pick(9)); }
+
+static int some_file(int there)
+{
+	for (int i = pick(AGED);; i = (i + 1) % AGED)
+		if ((sizes[i] > 0) == there) return i;
+}
+
+static int full(void)
+{
+	struct statvfs s;
+	if (statvfs(path, &s) < 0) die("statvfs");
+	return s.f_bavail < s.f_blocks * 15 / 100;
+}
+
+static void age(void)
+{
+	char at[PATH_MAX];
+	for (; operations < count; operations += 4) {
+		int fresh[4];
+		long wanted[4];
+		while (full()) {
+			int gone = some_file(1);
+			snprintf(at, sizeof at, "%s/%d", path, gone);
+			if (unlink(at) < 0) die("unlink");
+			sizes[gone] = 0;
+		}
+		for (int i = 0; i < 4; i++) {
+			fresh[i] = some_file(0);
+			wanted[i] = some_size();
+			grow_to(fresh[i], wanted[i], PAGE);
+		}
+		for (int more = 1; more;) {
+			more = 0;
+			for (int i = 0; i < 4; i++) {
+				if (sizes[fresh[i]] >= wanted[i]) continue;
+				grow_to(fresh[i], wanted[i], 16 * PAGE);
+				more = 1;
+			}
+		}
+		int older = some_file(1);
+		grow_to(older, sizes[older] + some_size() / 8, LARGEST);
+		older = some_file(1);
+		snprintf(at, sizeof at, "%s/%d", path, older);
+		int f = open(at, O_WRONLY);
+		if (f < 0) die(at);
+		if (sizes[older] > 8 * PAGE && fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE * pick(sizes[older] / PAGE), PAGE * 2) < 0)
+			die("punch");
+		close(f);
+	}
 }
 
 /* Measuring: a step does some operations and takes the time that counts. */
@@ -318,7 +409,9 @@ static const struct mode {
 	int once;
 } modes[] = {
 	{ "make-files", NULL, make_files, 1 },
+	{ "make-beside", NULL, make_beside, 1 },
 	{ "make-extents", NULL, make_extents, 1 },
+	{ "age", NULL, age, 1 },
 	{ "make-large", NULL, make_large, 1 },
 	{ "read-extent", open_direct, read_extent },
 	{ "write-extent", open_direct, write_extent },

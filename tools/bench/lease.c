@@ -4,6 +4,8 @@
  *   lease pairs  CTL FILE-IN-MOUNT PATH MILLISECONDS     get + return on one session; prints "<pairs> <ns> 0"
  *   lease recall CTL FILE-IN-MOUNT PATH ROUNDS           a truncate meets a lease; prints a line a round:
  *                                                        "<ns from the call to the event> <ns from the return to its end>"
+ *   lease hold   CTL FILE-IN-MOUNT PATH COUNT            takes so many leases: half of them on blocks of that file, the others on
+ *                                                        files FILE-IN-MOUNT-1 and so on; says "held", gives up at end of stdin
  *
  * FILE-IN-MOUNT is how the control file calls what PATH opens. Build: cc -O2 -pthread lease.c -o lease
  */
@@ -152,16 +154,35 @@ static int recall(void)
 	return 0;
 }
 
+static int hold(long count)
+{
+	char line[4096];
+	ctl = open(control, O_RDWR);
+	if (ctl < 0) die(control);
+	uint64_t start = now();
+	for (long i = 0; i < count; i++) {
+		if (i % 2 == 0)
+			snprintf(line, sizeof line, "get path=%s kind=layout offset=%ld length=4096\n", name, i / 2 * 4096);
+		else snprintf(line, sizeof line, "get path=%s-%ld kind=layout\n", name, i / 2 + 1);
+		request(line);
+	}
+	printf("held %llu\n", (unsigned long long)(now() - start));
+	fflush(stdout);
+	while (read(0, line, sizeof line) > 0);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 6) {
-		fprintf(stderr, "lease pairs|recall CTL FILE-IN-MOUNT PATH COUNT\n");
+		fprintf(stderr, "lease pairs|recall|hold CTL FILE-IN-MOUNT PATH COUNT\n");
 		return 2;
 	}
 	name = argv[3];
 	path = argv[4];
 	control = argv[2];
 	if (!strcmp(argv[1], "pairs")) return pairs(atol(argv[5]));
+	if (!strcmp(argv[1], "hold")) return hold(atol(argv[5]));
 	rounds = atol(argv[5]);
 	return recall();
 }

@@ -2,9 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ageing } from './ageing.ts';
 import { build } from './build.ts';
-import { command } from './command.ts';
+import { conflictCheck } from './conflict.ts';
 import { benchDirect } from './direct.ts';
+import { Growths } from './growth.ts';
 import { ALONE, isolate } from './isolate.ts';
 import { measureLeases, windows } from './leases.ts';
 import { markdown } from './markdown.ts';
@@ -34,8 +36,9 @@ const PEERS: readonly PeerMaker[] = [
 const USAGE = `npm run bench -- [ROW…] [--quick] [--alone] [--peers NAME,…] [--rounds N] [--dir DIR] [--out DIR]
 
 Measures this filesystem and its peers side by side and writes results.json, results.md and results.svg.
-ROW: only these (${ROWS.map((row) => row.name).join(' ')} leases); or direct alone: fio on the windows.
---quick  under three minutes: short measurements, no cold rows.   --dir  where the volumes are made; default: temp folder.
+ROW: only these (${ROWS.map((row) => row.name).join(' ')} leases; on volumes of their own: conflict extents entries
+     files many-leases sequential ageing); or direct alone: fio on the windows.
+--quick  under three minutes: short measurements, no cold rows, nothing that needs a million of anything.   --dir  where the volumes are made; default: temp folder.
 --alone  servers and load at real-time priority and on one processor (root): on a machine with other work, the ratios
          hold where they would drown otherwise; the other processors stay with the others.
 --out    where the results go; default: tools/bench; nothing is written there when only some rows or peers are measured,
@@ -64,10 +67,11 @@ async function main(): Promise<number> {
   const rows = ROWS.filter((row) =>
     positionals.length ? positionals.includes(row.name) : !(values.quick && row.slow),
   );
-  if (
-    makers.length === 0 ||
-    positionals.some((name) => name !== 'leases' && name !== 'direct' && !ROWS.some((row) => row.name === name))
-  ) {
+  const parts = PARTS.filter((part) =>
+    positionals.length ? positionals.includes(part.name) : !wanted && !(values.quick && part.slow),
+  );
+  const known = [...ROWS, ...PARTS].map(({ name }) => name).concat('leases', 'direct');
+  if (makers.length === 0 || positionals.some((name) => !known.includes(name))) {
     console.error(USAGE);
     return 2;
   }
@@ -99,14 +103,20 @@ async function main(): Promise<number> {
       prefix: values.alone ? ALONE : [],
       say: (line) => process.stderr.write(`${line}\n`),
     };
+    const only = positionals.length > 0 && rows.length === 0 && !positionals.includes('leases');
     const results = await bench(
-      makers,
+      only ? [] : makers,
       rows,
       plan,
       folder,
       undo,
       positionals.length === 0 || positionals.includes('leases'),
     );
+    await single(parts, results, plan, folder, undo);
+    if (values.quick && positionals.length === 0) {
+      const left = [...ROWS, ...PARTS].filter((row) => row.slow).map(({ name }) => name);
+      results.skipped.push({ name: left.join(', '), why: 'left out by --quick' });
+    }
     const table = markdown(results);
     console.log(table);
     const complete = !wanted && positionals.length === 0;
@@ -123,7 +133,53 @@ async function main(): Promise<number> {
   }
 }
 
-function does({ only }: Peer, { on, mode }: Row): boolean {
+/** What is measured on volumes of its own, after the rows. */
+const PARTS: readonly { name: string; slow?: boolean; run: (at: At) => Promise<void> }[] = [
+  { name: 'conflict', run: async ({ results, folder }) => void results.facts.push(await conflictCheck(folder)) },
+  { name: 'extents', slow: true, run: ({ growths }) => growths.extents() },
+  { name: 'entries', slow: true, run: ({ growths }) => growths.entries() },
+  { name: 'files', slow: true, run: ({ growths }) => growths.files() },
+  { name: 'many-leases', slow: true, run: ({ growths }) => growths.leases() },
+  { name: 'sequential', slow: true, run: ({ growths }) => growths.sequential() },
+  {
+    name: 'ageing',
+    slow: true,
+    run: async ({ results, plan, folder, undo }) => void results.facts.push(...(await ageing(plan, folder, undo))),
+  },
+];
+
+interface At {
+  results: Results;
+  plan: Plan;
+  folder: string;
+  undo: Undo;
+  growths: Growths;
+}
+
+async function single(parts: typeof PARTS, results: Results, plan: Plan, folder: string, undo: Undo): Promise<void> {
+  for (const [place, { name, run }] of parts.entries()) {
+    plan.say(`[${place + 1}/${parts.length}] ${name}`);
+    const home = join(folder, `part-${name}`);
+    mkdirSync(home);
+    const mine = new Undo();
+    const stop = undo.add(() => mine.all());
+    const growths = new Growths(plan, home, mine);
+    try {
+      await run({ results, plan, folder: home, undo: mine, growths });
+    } catch (error) {
+      const why = (error as Error).message.split('\n')[0]?.replaceAll(home, '') ?? '';
+      plan.say(`  ${name}: ${why}`);
+      results.skipped.push({ name, why });
+    }
+    results.growth?.push(...growths.rows);
+    results.facts.push(...growths.facts);
+    stop();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+function does({ name, only }: Peer, { on, mode, among, without }: Row): boolean {
+  if (without?.includes(name) || (among && !among.includes(name))) return false;
   return only === undefined || (only === 'mapped' ? mode.startsWith('mmap') : on !== 'data');
 }
 
@@ -144,6 +200,8 @@ async function bench(
     peers: [],
     skipped: [],
     rows: [],
+    growth: [],
+    facts: [],
   };
   const peers: Peer[] = [];
   for (const maker of makers) {
@@ -176,7 +234,7 @@ async function bench(
   }
   for (const [place, row] of rows.entries()) {
     plan.say(`[${place + 1}/${rows.length}] ${row.title}`);
-    const able = peers.filter((peer) => !row.without?.includes(peer.name) && does(peer, row));
+    const able = peers.filter((peer) => does(peer, row));
     const samples = await measureRow(row, able, plan);
     results.rows.push({
       name: row.name,
@@ -184,6 +242,7 @@ async function bench(
       unit: row.unit,
       bars: row.bars ?? [],
       cpuBar: row.cpu,
+      atMost: row.atMost,
       samples,
     });
   }

@@ -1,12 +1,12 @@
-import type { LeaseFigures, MeasuredRow, Results } from './results.ts';
-import type { Bar } from './rows.ts';
+import type { Fact, Growth, LeaseFigures, MeasuredRow, Results } from './results.ts';
+import { type Bar, isTime } from './rows.ts';
 import { median, ratio, spread } from './statistics.ts';
 
 const OURS = 'layoutfs';
 
 /** A figure with three digits that count. */
 export function figure(value: number): string {
-  if (value >= 100) return Math.round(value).toLocaleString('en-US');
+  if (value >= 100 || Number.isInteger(value)) return Math.round(value).toLocaleString('en-US');
   return value.toPrecision(3);
 }
 
@@ -31,7 +31,7 @@ export function markdown(results: Results): string {
     '',
   ];
   const cpu = results.rows.filter(
-    (row) => row.unit !== 'ns/op' && Object.values(row.samples).some((sample) => sample.cpu !== undefined),
+    (row) => !isTime(row.unit) && Object.values(row.samples).some((sample) => sample.cpu !== undefined),
   );
   const servers = names.filter((name) => cpu.some((row) => row.samples[name]?.cpu !== undefined));
   if (servers.length > 0) {
@@ -47,7 +47,11 @@ export function markdown(results: Results): string {
     );
   }
   if (results.leases) lines.push(...leaseLines(results.leases));
-  const bars = results.rows.flatMap((row) => row.bars.map((bar) => barLine(row, bar)).filter((line) => line !== ''));
+  if (results.growth?.length) lines.push(...growthLines(results.growth));
+  if (results.facts.length > 0) lines.push(...factLines(results.facts));
+  const bars = results.rows.flatMap((row) =>
+    [...row.bars.map((bar) => barLine(row, bar)), ...cpuBarLine(row), ...limitLine(row)].filter((line) => line !== ''),
+  );
   if (bars.length > 0) {
     lines.push(
       '## Against the bars',
@@ -61,6 +65,58 @@ export function markdown(results: Results): string {
     );
   }
   return lines.join('\n');
+}
+
+/** performance.md: what is done among a million costs at most so many times what it costs among few. */
+const MOST_GROWTH = 2;
+
+function growthLines(growth: readonly Growth[]): string[] {
+  return [
+    '## Growth',
+    '',
+    'µs for an operation, small and large in turn (A B A B); in brackets CPU time of the daemon. Bar: at most 2 x.',
+    '',
+    '| | small | large | growth | |',
+    '|---|---:|---:|---:|---|',
+    ...growth.map(({ title, small, large, cpu }) => {
+      const times = 1 / ratio(large, small, true);
+      const cells = [small, large].map((values, end) => `${figure(median(values))} (${figure(cpu[end] as number)})`);
+      return `| ${title} | ${cells.join(' | ')} | ${times.toFixed(2)} x | ${times <= MOST_GROWTH ? 'met' : '**not met**'} |`;
+    }),
+    '',
+  ];
+}
+
+function factLines(facts: readonly Fact[]): string[] {
+  return [
+    '## Memory, mounting, placement and single figures',
+    '',
+    '| | measured | bar | |',
+    '|---|---:|---:|---|',
+    ...facts.map(({ title, value, unit, atMost, atLeast, note }) => {
+      const good = atMost !== undefined ? value <= atMost : value >= (atLeast ?? value);
+      const bar =
+        atMost !== undefined ? `at most ${figure(atMost)}` : atLeast !== undefined ? `at least ${figure(atLeast)}` : '';
+      const verdict = bar === '' ? '' : good ? 'met' : '**not met**';
+      return `| ${title}${note ? ` (${note})` : ''} | ${figure(value)} ${unit} | ${bar} | ${verdict} |`;
+    }),
+    '',
+  ];
+}
+
+function cpuBarLine(row: MeasuredRow): string[] {
+  const cpu = row.samples[OURS]?.cpu;
+  if (row.cpuBar === undefined || cpu === undefined) return [];
+  const verdict = cpu <= row.cpuBar ? 'met' : '**not met**';
+  return [`| ${row.title}, CPU of the daemon | – | ${row.cpuBar} µs | ${figure(cpu)} µs | ${verdict} |`];
+}
+
+function limitLine(row: MeasuredRow): string[] {
+  const values = row.samples[OURS]?.values ?? [];
+  if (row.atMost === undefined || values.length === 0) return [];
+  const value = median(values);
+  const verdict = value <= row.atMost ? 'met' : '**not met**';
+  return [`| ${row.title} | – | ${row.atMost} ${row.unit} | ${figure(value)} ${row.unit} | ${verdict} |`];
 }
 
 function leaseLines(leases: LeaseFigures): string[] {
@@ -93,6 +149,6 @@ function barLine(row: MeasuredRow, { peer, ratio: bar, of = OURS }: Bar): string
   const ours = row.samples[of]?.values ?? [];
   const theirs = row.samples[peer]?.values ?? [];
   if (ours.length === 0 || theirs.length === 0) return '';
-  const measured = ratio(ours, theirs, row.unit === 'ns/op');
+  const measured = ratio(ours, theirs, isTime(row.unit));
   return `| ${row.title}${of === OURS ? '' : `, ${of}`} | ${peer} | ${bar} x | ${measured.toFixed(2)} x | ${measured >= bar ? 'met' : '**not met**'} |`;
 }

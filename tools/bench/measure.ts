@@ -24,6 +24,8 @@ interface Result {
   bytes: number;
   /** CPU time of the peer's process in clock ticks (USER_HZ, 100 a second). */
   ticks: number;
+  /** Of single operations, nanoseconds; only of modes that take them. */
+  latencies?: { median: number; p999: number; longest: number };
 }
 
 const MICROSECONDS_PER_TICK = 10_000;
@@ -46,8 +48,14 @@ export async function runLoad(words: readonly string[], args: readonly string[],
   });
   clearTimeout(timer);
   if (status !== 0) throw new Error(errors.trim() || `${words.at(-1)} ${args.join(' ')}: killed after ${timeout} ms`);
-  const [operations, nanoseconds, bytes, ticks] = out.trim().split(' ').map(Number);
-  return { operations, nanoseconds, bytes, ticks };
+  const [operations, nanoseconds, bytes, ticks, median, p999, longest] = out.trim().split(' ').map(Number);
+  return {
+    operations,
+    nanoseconds,
+    bytes,
+    ticks,
+    latencies: longest === undefined ? undefined : { median, p999, longest },
+  };
 }
 
 /** Writes the peer's data file. */
@@ -66,14 +74,15 @@ export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): 
     samples[peer.name] = { values: [] };
     spent[peer.name] = { ticks: 0, operations: 0 };
   }
-  for (let round = -1; round < plan.rounds; round++) {
+  const rounds = Math.min(plan.rounds, row.long?.rounds ?? plan.rounds);
+  for (let round = -1; round < rounds; round++) {
     for (let turn = 0; turn < peers.length; turn++) {
       const peer = peers[(turn + round + peers.length) % peers.length];
       const sample = samples[peer.name];
       if (sample.failed !== undefined) continue;
       const args = argumentsOf(row, peer, plan);
       try {
-        const result = await runLoad([...plan.prefix, plan.load], args, plan.duration + 60_000);
+        const result = await runLoad([...plan.prefix, plan.load], args, plan.duration + 90_000);
         if (round < 0) continue;
         spent[peer.name].ticks += result.ticks;
         spent[peer.name].operations += result.operations;
@@ -97,7 +106,7 @@ function argumentsOf(row: Row, peer: Peer, plan: Plan): string[] {
     row.mode,
     path as string,
     '-d',
-    String(plan.duration),
+    String(plan.duration * (row.long?.times ?? 1)),
     '-s',
     String(plan.size),
     '-t',
@@ -109,7 +118,8 @@ function argumentsOf(row: Row, peer: Peer, plan: Plan): string[] {
   ];
 }
 
-function figureOf(row: Row, { operations, nanoseconds, bytes }: Result): number {
+function figureOf(row: Row, { operations, nanoseconds, bytes, latencies }: Result): number {
+  if (row.unit === 'ms') return (latencies?.p999 ?? Number.NaN) / 1e6;
   if (row.unit === 'ns/op') return nanoseconds / operations;
   return row.unit === 'MB/s' ? (bytes / nanoseconds) * 1000 : (operations / nanoseconds) * 1e9;
 }

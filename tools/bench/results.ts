@@ -13,12 +13,34 @@ export interface LeaseFigures {
   failed?: string;
 }
 
+/** One operation where little is and where much is; microseconds, one figure a round. */
+export interface Growth {
+  title: string;
+  small: number[];
+  large: number[];
+  /** CPU time of the daemon for one operation, microseconds: small, large. */
+  cpu: [number, number];
+}
+
+/** A figure that stands for itself. */
+export interface Fact {
+  title: string;
+  value: number;
+  unit: string;
+  /** Bars of performance.md. */
+  atMost?: number;
+  atLeast?: number;
+  note?: string;
+}
+
 export interface MeasuredRow {
   name: string;
   title: string;
   unit: Row['unit'];
   bars: NonNullable<Row['bars']>;
   cpuBar?: number;
+  /** Bar, in the row's unit. */
+  atMost?: number;
   samples: Record<string, Sample>;
 }
 
@@ -34,6 +56,8 @@ export interface Results {
   skipped: { name: string; why: string }[];
   rows: MeasuredRow[];
   leases?: LeaseFigures;
+  growth?: Growth[];
+  facts: Fact[];
 }
 
 export function machine(): Results['machine'] {

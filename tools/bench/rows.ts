@@ -14,7 +14,7 @@ export interface Row {
   mode: string;
   /** `names`: works in the peer's directory. `data`: works on its file. `path`: by the name of its file. */
   on: 'names' | 'data' | 'path';
-  unit: 'ops/s' | 'files/s' | 'MB/s' | 'ns/op';
+  unit: 'ops/s' | 'files/s' | 'MB/s' | 'ns/op' | 'ms';
   threads?: number;
   /** Runs `program`, a line of sh(1), in the peer's directory, each time after `before`. */
   program?: { before: string; program: string };
@@ -22,10 +22,21 @@ export interface Row {
   bars?: Bar[];
   /** Microseconds of the daemon's CPU time for one operation, at most. */
   cpu?: number;
+  /** Bar of performance.md, in the row's unit. */
+  atMost?: number;
+  /** Only these peers. */
+  among?: string[];
+  /** Times the duration of the others, and rounds at most: a row that needs long ones. */
+  long?: { times: number; rounds: number };
   /** Peers that do not do this, or only pretend. */
   without?: string[];
   /** Left out of --quick. */
   slow?: boolean;
+}
+
+/** Units in which less is better. */
+export function isTime(unit: Row['unit']): boolean {
+  return unit === 'ns/op' || unit === 'ms';
 }
 
 /** ext4 and XFS are shown in all rows; these are the peers that the bars speak of. */
@@ -242,6 +253,17 @@ export const ROWS: readonly Row[] = [
     unit: 'MB/s',
     bars: [DEVICE],
     slow: true,
+  },
+  {
+    name: 'create-tail',
+    title: 'create by 4 threads, p99.9',
+    mode: 'create-tail',
+    on: 'names',
+    unit: 'ms',
+    threads: 4,
+    atMost: 20,
+    among: ['layoutfs', 'fuse2fs', 'ntfs-3g', 'ext4', 'xfs'],
+    long: { times: 12, rounds: 3 },
   },
   {
     name: 'getattr-4',

@@ -1,5 +1,6 @@
 import { figure } from './markdown.ts';
 import type { Results } from './results.ts';
+import { isTime } from './rows.ts';
 import { median } from './statistics.ts';
 
 const COLOURS: Record<string, string> = {
@@ -7,6 +8,9 @@ const COLOURS: Record<string, string> = {
   onefile: '#5b8db8',
   fuse2fs: '#c9a227',
   'ntfs-3g': '#b5563c',
+  'fuse-native': '#9b72aa',
+  'fuse2fs-loose': '#e3cf86',
+  'ntfs-3g-loose': '#dba393',
   ext4: '#8d99ae',
   xfs: '#bfc5d2',
   bare: '#dfe3ea',
@@ -22,13 +26,13 @@ const GAP = 16;
 export function svg(results: Results): string {
   const rows = results.rows.filter((row) => Object.values(row.samples).some((sample) => sample.values.length > 0));
   const parts: string[] = [];
-  let y = 64;
+  let y = 82;
   for (const row of rows) {
     const measured = results.peers.flatMap((peer) => {
       const values = row.samples[peer.name]?.values ?? [];
       return values.length > 0 ? [{ name: peer.name, value: median(values) }] : [];
     });
-    const good = (value: number): number => (row.unit === 'ns/op' ? 1 / value : value);
+    const good = (value: number): number => (isTime(row.unit) ? 1 / value : value);
     const best = Math.max(...measured.map((entry) => good(entry.value)));
     parts.push(text(LEFT - 10, y + (measured.length * BAR) / 2 + 4, row.title, 'end', 12));
     for (const { name, value } of measured) {
@@ -43,8 +47,9 @@ export function svg(results: Results): string {
     y += GAP;
   }
   const legend = results.peers.map((peer, place) => {
-    const x = 20 + place * 125;
-    return `<rect x="${x}" y="34" width="12" height="12" fill="${COLOURS[peer.name] ?? '#999'}"/>${text(x + 18, 44, peer.name, 'start', 12)}`;
+    const x = 20 + (place % 7) * 132;
+    const y = 34 + Math.floor(place / 7) * 18;
+    return `<rect x="${x}" y="${y}" width="12" height="12" fill="${COLOURS[peer.name] ?? '#999'}"/>${text(x + 18, y + 10, peer.name, 'start', 12)}`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" font-family="sans-serif" role="img">
 <title>Benchmark: longer is better</title><rect width="${WIDTH}" height="${y}" fill="#fff"/>
