@@ -151,19 +151,23 @@ static void make_large(void)
 
 static long sizes[AGED];
 
-static void grow_to(int file, long size, long by)
+static int open_aged(int file)
 {
-	static char piece[LARGEST];
 	char at[PATH_MAX];
 	snprintf(at, sizeof at, "%s/%d", path, file);
 	int f = open(at, O_CREAT | O_WRONLY | O_APPEND, 0644);
 	if (f < 0) die(at);
+	return f;
+}
+
+static void grow_to(int f, int file, long size, long by)
+{
+	static char piece[LARGEST];
 	if (by > size - sizes[file]) by = size - sizes[file];
 	if (write(f, piece, by) != by) die("write");
 	sizes[file] += by;
 	bytes += by;
 	if (pick(64) == 0 && fsync(f) < 0) die("fsync");
-	close(f);
 }
 
 static long some_size(void) { return (PAGE << pick(9)) + pick(PAGE << pick(9)); }
@@ -185,7 +189,7 @@ static void age(void)
 {
 	char at[PATH_MAX];
 	for (; operations < count; operations += 4) {
-		int fresh[4];
+		int fresh[4], fds[4];
 		long wanted[4];
 		while (full()) {
 			int gone = some_file(1);
@@ -196,21 +200,24 @@ static void age(void)
 		for (int i = 0; i < 4; i++) {
 			fresh[i] = some_file(0);
 			wanted[i] = some_size();
-			grow_to(fresh[i], wanted[i], PAGE);
+			fds[i] = open_aged(fresh[i]);
+			grow_to(fds[i], fresh[i], wanted[i], PAGE);
 		}
 		for (int more = 1; more;) {
 			more = 0;
 			for (int i = 0; i < 4; i++) {
 				if (sizes[fresh[i]] >= wanted[i]) continue;
-				grow_to(fresh[i], wanted[i], 16 * PAGE);
+				grow_to(fds[i], fresh[i], wanted[i], 16 * PAGE);
 				more = 1;
 			}
 		}
-		int older = some_file(1);
-		grow_to(older, sizes[older] + some_size() / 8, LARGEST);
+		for (int i = 0; i < 4; i++) close(fds[i]);
+		int older = some_file(1), f = open_aged(older);
+		grow_to(f, older, sizes[older] + some_size() / 8, LARGEST);
+		close(f);
 		older = some_file(1);
 		snprintf(at, sizeof at, "%s/%d", path, older);
-		int f = open(at, O_WRONLY);
+		f = open(at, O_WRONLY);
 		if (f < 0) die(at);
 		if (sizes[older] > 8 * PAGE && fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE * pick(sizes[older] / PAGE), PAGE * 2) < 0)
 			die("punch");
