@@ -100,7 +100,11 @@ export class Control {
 
   forget(nodeid: number, n: number): void {
     this.directs.forget(nodeid, n);
-    if (this.known.known(nodeid)) this.known.forget(nodeid, n);
+    if (this.known.known(nodeid)) {
+      this.known.forget(nodeid, n);
+      // The last mapping may have gone long after the last descriptor: only now its blocks are out of reach.
+      if (!this.known.known(nodeid)) this.ports.leases.windowClosed(nodeOf(nodeid)?.number ?? 0, 'device');
+    }
   }
 
   /**

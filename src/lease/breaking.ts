@@ -10,6 +10,12 @@ import { SHAPES, type Shape } from './shapes.ts';
 import { isLive } from './states.ts';
 import { cancel, type Parked, park, unpark } from './wait.ts';
 
+/**
+ * How often one operation asks an odp holder to forget. Of several, one may fetch the map again before the others have answered, and
+ * so on in turn: who is still in the way then is recalled like everybody else.
+ */
+const INVALIDATIONS = 3;
+
 export class Breaking implements Parked, Waiter {
   readonly waiting = true;
   readonly what = 'operation';
@@ -28,6 +34,8 @@ export class Breaking implements Parked, Waiter {
   private readonly changes: readonly Change[];
   private readonly actor: Actor;
   private readonly resume: (errno: number) => void;
+  /** How often odp holders were asked to forget. */
+  private readonly asked = new Map<Lease, number>();
 
   constructor(
     core: Core,
@@ -68,7 +76,13 @@ export class Breaking implements Parked, Waiter {
         if (!demand.target) before.target = undefined;
       }
     }
-    for (const [lease, demand] of demands) recall(this.core, lease, demand);
+    // Sub-leases before what they are under.
+    const inOrder = [...demands].sort(([a], [b]) => depth(b) - depth(a));
+    for (const [lease, demand] of inOrder) {
+      const asked = this.asked.get(lease) ?? 0;
+      if (asked >= INVALIDATIONS) demand.cause = 'administrator';
+      if (recall(this.core, lease, demand) && lease.terms.odp) this.asked.set(lease, asked + 1);
+    }
     this.blockers = [...demands.keys()];
     return true;
   }
@@ -139,6 +153,10 @@ export class Breaking implements Parked, Waiter {
       return startOf(row, change) < end && endOf(row, change) > offset && thirdParty(row, shape.facts) !== 'A';
     });
   }
+}
+
+function depth(lease: Lease): number {
+  return lease.parent ? 1 + depth(lease.parent) : 0;
 }
 
 /** The word of the recall event: what the breaker does, as its caller would call it. */

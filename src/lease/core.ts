@@ -64,6 +64,8 @@ export class Core {
   /** Everybody who waits, at whatever inode. */
   readonly parked = new Set<Parked>();
   readonly waitersByUid = new Map<number, number>();
+  /** odp leases whose holders forgot a range for somebody who waits. */
+  readonly forgetful = new Set<Lease>();
   readonly injections: Injection[] = [];
   readonly scan = new Scan();
   stopping = false;

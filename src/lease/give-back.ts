@@ -193,6 +193,7 @@ function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease 
   rest.raw = lease.raw;
   rest.grantedAt = lease.grantedAt;
   rest.grantedS = lease.grantedS;
+  for (const leases of core.bound.values()) if (leases.has(lease.id)) leases.add(id);
   for (const child of [...(lease.children ?? [])]) {
     if (child.offset < offset) continue;
     lease.children?.delete(child);

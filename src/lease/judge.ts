@@ -19,13 +19,16 @@ export interface Blocker {
   end: number;
 }
 
-/** First and last byte (exclusive) that a change concerns: a new size concerns whoever covers the end of the file. */
+/**
+ * First and last byte (exclusive) that a change concerns. A new size concerns whoever covers the end of the file; a smaller one
+ * also whoever has blocks behind it.
+ */
 export function startOf(row: Row, change: Change): number {
   return row.resizes && row.name !== 'shrink' ? Math.max(0, change.offset - 1) : change.offset;
 }
 
 export function endOf(row: Row, change: Change): number {
-  return row.resizes ? Number.POSITIVE_INFINITY : change.offset + change.length;
+  return row.name === 'shrink' ? Number.POSITIVE_INFINITY : change.offset + change.length;
 }
 
 /** LeaseEngine.judge */

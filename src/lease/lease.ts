@@ -8,6 +8,7 @@ import type { Run } from './ports.ts';
 import { SHAPES, shapeOf } from './shapes.ts';
 import type { State } from './states.ts';
 import type { LeaseRow } from './store.ts';
+import type { Parked } from './wait.ts';
 
 /** What a lease promises and how its holder is reached; the part of a `get` that lives on. */
 export interface LeaseTerms {
@@ -89,7 +90,7 @@ export class Lease {
   fence: Fence | undefined;
   invalidate: Invalidate | undefined;
   /** odp: acknowledged and not yet fetched again; operations inside pass. */
-  forgotten: { offset: number; end: number; until: number } | undefined;
+  forgotten: { offset: number; end: number; until: number; waiting: readonly Parked[] } | undefined;
   /** Somebody waits for an orphan: fence it as soon as it is known not to be gone. */
   wanted = false;
   /** Its break time is over: changes may have gone on without it, also before a crash, and it is never granted again. */

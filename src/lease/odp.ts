@@ -5,13 +5,12 @@
 import type { Core } from './core.ts';
 import { emit } from './emit.ts';
 import type { Lease } from './lease.ts';
-import { type Demand, recall, signal } from './recall.ts';
+import { type Demand, partOf, recall, signal } from './recall.ts';
 import { move } from './transitions.ts';
 
 export function invalidate(core: Core, lease: Lease, demand: Demand): boolean {
   if (lease.invalidate) return false;
-  const offset = Math.max(demand.offset, lease.offset);
-  const end = Math.min(demand.end, lease.end);
+  const { offset, end } = partOf(core, lease, demand);
   move(core, lease, 'change', { reason: 'invalidate' });
   const timer = core.after(core.options.odpAckMs, () => {
     if (lease.invalidate?.timer !== timer || lease.state !== 'GRANTED') return;
@@ -31,22 +30,31 @@ export function invalidate(core: Core, lease: Lease, demand: Demand): boolean {
 }
 
 /**
- * The holder forgot the range. Who waited goes on at once; a non-blocking breaker that comes back passes too, until the holder
- * fetches the map again (`told`) or a break time has passed.
+ * The holder forgot the range. Who waits goes on as soon as nobody else is in its way; a non-blocking breaker that comes back
+ * passes too, until the holder fetches the map again (`told`) or a break time has passed.
  */
 export function acknowledged(core: Core, lease: Lease): void {
   const { invalidate: asked } = lease;
   if (!asked) return;
   core.stop(asked.timer);
   lease.invalidate = undefined;
-  const forgotten = { offset: asked.offset, end: asked.end, until: core.now() + core.options.breakMs };
-  lease.forgotten = forgotten;
-  const waited = core.files.get(lease.ino)?.queue.some((item) => item.waitsFor(lease)) ?? false;
+  const waiting = core.files.get(lease.ino)?.queue.filter((item) => item.waitsFor(lease)) ?? [];
+  lease.forgotten = { offset: asked.offset, end: asked.end, until: core.now() + core.options.breakMs, waiting };
   core.touch(lease.ino);
-  if (waited) {
-    core.afterwards(() => {
-      if (lease.forgotten === forgotten) lease.forgotten = undefined;
-    });
+  if (waiting.length === 0) return;
+  core.forgetful.add(lease);
+  core.afterwards(() => remember(core));
+}
+
+/**
+ * Who forgot a range for the sake of those that waited is asked anew once they are through. Not before: one that waits for
+ * several holders goes on only when all of them have forgotten, and their answers come one after the other.
+ */
+export function remember(core: Core): void {
+  for (const lease of core.forgetful) {
+    if (lease.forgotten?.waiting.some((item) => !item.gone)) continue;
+    lease.forgotten = undefined;
+    core.forgetful.delete(lease);
   }
 }
 

@@ -38,8 +38,7 @@ export function recall(core: Core, lease: Lease, demand: Demand): boolean {
   }
   if (lease.state === 'GRANTED' && lease.terms.odp && demand.cause === 'operation')
     return invalidate(core, lease, demand);
-  const offset = Math.max(demand.offset, lease.offset);
-  const end = Math.min(demand.end, lease.end);
+  const { offset, end } = partOf(core, lease, demand);
   const now = core.now();
   const breakMs =
     demand.breakMs ?? Math.min(lease.terms.timeoutMs ?? core.options.breakMs, core.options.maximumBreakMs);
@@ -76,6 +75,15 @@ export function recall(core: Core, lease: Lease, demand: Demand): boolean {
   core.stats.recalls++;
   move(core, lease, 'recall', { reason: demand.reason });
   return true;
+}
+
+/** What is asked back: whole blocks, so that it can be returned just as it was asked for. */
+export function partOf(core: Core, lease: Lease, demand: Demand): { offset: number; end: number } {
+  const { blockSize } = core.options;
+  return {
+    offset: Math.max(Math.floor(demand.offset / blockSize) * blockSize, lease.offset),
+    end: Math.min(Math.ceil(demand.end / blockSize) * blockSize, lease.end),
+  };
 }
 
 function recallChildren(core: Core, lease: Lease, demand: Demand, breakMs: number): void {

@@ -32,6 +32,7 @@ function end(core: Core, lease: Lease, detail: Detail): void {
   stopTimers(core, lease);
   lease.invalidate = undefined;
   lease.forgotten = undefined;
+  core.forgetful.delete(lease);
   core.delist(lease);
   // Whatever the proof, the window must not serve the range any more.
   core.ports.windows.close(lease.id, lease.ino, lease.offset, lease.end, () => {});

@@ -7,6 +7,7 @@ import { E } from '../system/errno.ts';
 import type { WaiterView } from './api.ts';
 import type { Core } from './core.ts';
 import type { Lease } from './lease.ts';
+import { remember } from './odp.ts';
 import type { Shape } from './shapes.ts';
 
 export interface Parked {
@@ -65,6 +66,7 @@ export function unpark(core: Core, item: Parked): void {
   if (at >= 0) queue.splice(at, 1);
   // Those behind may have waited for this one.
   core.touch(item.ino);
+  if (core.forgetful.size > 0) core.afterwards(() => remember(core));
 }
 
 export function cancel(core: Core, item: Parked, errno: number): void {

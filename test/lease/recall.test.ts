@@ -92,6 +92,27 @@ describe('an operation against a lease (leases.md sections 4 and 5)', () => {
     w.take(1, other.ino, { kind: 'direct', offset: 2 * BLOCK, length: 2 * BLOCK });
     expect(w.judge(2, 6, 'grow', 4 * BLOCK)).toMatchObject({ wait: true });
     expect(w.append(2, 6).errno).toBe(E.TXTBSY);
+    // One behind the end is touched by a new size that reaches it, and by a smaller one, which frees what lies there.
+    w.create(7, 8);
+    w.take(1, 7, { kind: 'layout', offset: 10 * BLOCK, length: 2 * BLOCK });
+    const grow = (blocks: number) =>
+      w.leases.judge(7, [{ row: 'grow', offset: 8 * BLOCK, length: blocks * BLOCK }], w.actor(2), 'grow', false);
+    expect(grow(2)).toEqual({ go: true });
+    expect(grow(3)).toMatchObject({ wait: true });
+    expect(w.append(2, 7).errno).toBe(0);
+    expect(w.shrink(2, 7, 4).errno).toBeUndefined();
+  });
+
+  test('what is recalled is whole blocks, and a return of just that is enough', () => {
+    const w = new World();
+    w.create(5, 8);
+    const lease = w.take(1, 5, { kind: 'direct' });
+    const told = w.operate(2, 5, [{ row: 'punch', offset: 2 * BLOCK + 10, length: BLOCK }], () => {});
+    const [event] = w.eventsOf(1, 'recall');
+    expect(event).toMatchObject({ offset: 2 * BLOCK, length: 2 * BLOCK });
+    w.giveBack(1, lease.id, event.seq, { offset: event.offset, length: event.length });
+    expect(told.errno).toBe(0);
+    expect(w.state(lease.id)).toBe('GRANTED');
   });
 
   test('non-blocking: EAGAIN with the recall begun, and it never waits (I13)', () => {
@@ -248,6 +269,50 @@ describe('odp holders (leases.md section 6)', () => {
     w.leases.ack({ id: lease.id }, w.holder(1));
     w.leases.told(lease.id);
     expect(w.punch(2, 5, 4, 2, true).errno).toBe(E.AGAIN);
+  });
+
+  test('two holders and a sub-lease: one that waits for all of them goes on when the last has forgotten', () => {
+    const w = new World();
+    w.create(5, 8);
+    const one = w.take(1, 5, { kind: 'direct', odp: true });
+    const two = w.take(2, 5, { kind: 'direct', odp: true });
+    const under = w.take(1, 5, { kind: 'direct', odp: true, parent: one.id, offset: 0, length: 4 * BLOCK });
+    const told = w.punch(3, 5, 0, 2);
+    const asked = w.events.filter(({ event }) => event.event === 'invalidate').map(({ event }) => event.lease);
+    expect([...asked].sort()).toEqual([one.id, two.id, under.id]);
+    expect(asked.indexOf(under.id), 'before its parent').toBeLessThan(asked.indexOf(one.id));
+    for (const [id, session] of [
+      [one.id, 1],
+      [under.id, 1],
+      [two.id, 2],
+    ] as const) {
+      expect(told.errno).toBeUndefined();
+      w.leases.ack({ id }, w.holder(session));
+    }
+    expect(told.errno).toBe(0);
+    expect(w.events.filter(({ event }) => event.event === 'invalidate')).toHaveLength(3);
+    // Their answers were for this one: the next one asks all of them again.
+    expect(w.punch(3, 5, 4, 2).errno).toBeUndefined();
+    expect(w.events.filter(({ event }) => event.event === 'invalidate')).toHaveLength(5);
+    w.checkSpace();
+  });
+
+  test('holders that fetch the map again before the others have answered are recalled in the end', () => {
+    const w = new World();
+    w.create(5, 8);
+    const ids = [1, 2].map((session) => w.take(session, 5, { kind: 'direct', odp: true }).id);
+    const told = w.punch(3, 5, 0, 2);
+    for (let round = 0; round < 20 && told.errno === undefined; round++) {
+      const session = (round % 2) + 1;
+      const id = ids[session - 1] as number;
+      const recalled = w.eventsOf(session, 'recall').length > 0;
+      if (recalled && w.state(id) === 'RECALLED') w.giveBack(session, id);
+      else if (w.state(id) === 'GRANTED') {
+        w.leases.ack({ id }, w.holder(session));
+        w.leases.told(id);
+      }
+    }
+    expect(told.errno).toBe(0);
   });
 
   test('a missed ack takes the normal path', () => {

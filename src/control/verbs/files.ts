@@ -91,7 +91,6 @@ export function clone(context: VerbContext, values: RequestOf<'clone'>, done: Do
   if (errno !== undefined) return void done(errno);
   const work = {
     touches: () => {
-      const inside = Math.max(0, Math.min(to + length, destination.size) - to);
       const allocates = (ports.blocks.classifyWrite(destination, to, length) & WRITE.HOLE) !== 0;
       const row = allocates ? ('clone-destination-allocating' as const) : ('clone-destination' as const);
       const grows = to + length > destination.size;
@@ -101,7 +100,9 @@ export function clone(context: VerbContext, values: RequestOf<'clone'>, done: Do
           inode: destination,
           changes: [
             { row, offset: to, length },
-            ...(grows ? [{ row: 'grow' as const, offset: destination.size, length: length - inside }] : []),
+            ...(grows
+              ? [{ row: 'grow' as const, offset: destination.size, length: to + length - destination.size }]
+              : []),
           ],
         },
       ];
@@ -243,6 +244,30 @@ export function relocate(
   return change(context, inode, work, reply, done);
 }
 
+/** What nobody can move: freed blocks that a holder who did not answer may still reach. */
+function listQuarantined({ ports }: VerbContext, start: number, end: number, reply: ReplyOf<'drain'>): void {
+  const { blockSize } = ports.device;
+  for (const row of ports.leases.quarantineList()) {
+    const from = Math.max(row.deviceBlock, start);
+    const length = (Math.min(row.deviceBlock + row.length, end) - from) * blockSize;
+    if (length <= 0) continue;
+    const lease = ports.leases.find(row.lease);
+    reply.left += length;
+    reply.blockers.push({
+      lease: row.lease,
+      kind: lease?.kind,
+      state: lease?.state.toLowerCase(),
+      holder: lease && { pid: lease.holder.tgid, command: lease.holder.command },
+      offset: from * blockSize,
+      length,
+      age_ms: lease?.ageMs,
+      deadline_ms: null,
+      cause: 'quarantine',
+      hint: `of the device, in quarantine: the holder's ack or end frees it, or quarantine release lease=${row.lease}`,
+    });
+  }
+}
+
 /**
  * Empties a range of the device, file by file. Files whose leases hold their blocks in place stay, and are listed; so
  * do those whose holders do not return in time.
@@ -264,7 +289,11 @@ export function drain(context: VerbContext, values: RequestOf<'drain'>, done: Do
   let cancelled = 0;
   const next = (): void => {
     const part = todo.pop();
-    if (!part || cancelled !== 0) return cancelled === 0 ? durably(context, reply, done) : done(failed(cancelled));
+    if (cancelled !== 0) return done(failed(cancelled));
+    if (!part) {
+      listQuarantined(context, start, end, reply);
+      return durably(context, reply, done);
+    }
     const inode = ports.inodes.get(part.ino);
     const bytes = part.length * blockSize;
     if (!inode) return next();
