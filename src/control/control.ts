@@ -118,6 +118,13 @@ export class Control {
     this.known.whenForgotten(node, RETIRE_MS, done);
   }
 
+  /** Has the kernel let go of the backing file, as far as it depends on us? Not while it knows a device window. */
+  letGoOfDevice(): boolean {
+    if (this.known.size > 0) return false;
+    this.ports.passthrough.close();
+    return true;
+  }
+
   /** Are windows of its leases open on the file, so that `changed` has to be told? The fast path of every write. */
   windowed(ino: number): boolean {
     return this.windows.coherence.has(ino);

@@ -33,6 +33,11 @@ export class KernelNodes {
     for (const done of waiting) done(true);
   }
 
+  /** Number of device windows that the kernel knows. */
+  get size(): number {
+    return this.counts.size;
+  }
+
   known(node: number): boolean {
     return nodeOf(node)?.area === 'device' && this.counts.count(leaseOf(node)) > 0;
   }

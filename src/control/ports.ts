@@ -119,6 +119,8 @@ export interface Passthrough {
   available(): true | string;
   /** A backing id (> 0), or -errno. */
   open(): number;
+  /** The kernel lets go of the backing file once no window is open; `open` registers it again. */
+  close(): void;
 }
 
 /** The device of the volume; reads and writes transfer all or answer -errno. Bytes. */

@@ -69,6 +69,8 @@ export class Core {
   readonly injections: Injection[] = [];
   readonly scan = new Scan();
   stopping = false;
+  /** The stop is done: who is left is on record, for the next mount to decide about. */
+  stopped = false;
   processTimer: unknown;
   /** Called after a lease has ended (unmount counts them). */
   onEnd: (() => void) | undefined;

@@ -33,6 +33,7 @@ export function startFence(core: Core, lease: Lease, detail: Detail): void {
       retryMs: core.options.fenceRetryMs,
       timer: undefined,
       warned: false,
+      outdated: false,
     };
     core.stats.fences++;
     emit(core, lease, 'fence', detail.reason, { method: lease.fence.method, result: 'begun' });
@@ -163,8 +164,19 @@ function askReached(core: Core, lease: Lease, answer: (reached: boolean, strengt
 export function retryLater(core: Core, lease: Lease): void {
   const { fence } = lease;
   if (!fence) return;
+  if (fence.outdated) {
+    fence.outdated = false;
+    core.afterwards(() => retryFence(core, lease));
+    return;
+  }
   fence.timer = core.after(fence.retryMs, () => retryFence(core, lease));
   fence.retryMs = Math.min(fence.retryMs * 2, core.options.fenceRetryMaximumMs);
+}
+
+/** The holder let something go: an attempt under way may have seen it still held. */
+export function retrySoon(core: Core, lease: Lease): void {
+  if (lease.state === 'FENCING' && lease.fence) lease.fence.outdated = true;
+  else retryFence(core, lease);
 }
 
 /** At once: something happened that may make it succeed (the holder died, space is short). */

@@ -54,6 +54,8 @@ export interface Fence {
   retryMs: number;
   timer: unknown;
   warned: boolean;
+  /** What the attempt under way finds is from before something changed. */
+  outdated: boolean;
 }
 
 /** odp: the holder was asked to forget a range. */

@@ -31,7 +31,7 @@ import { Breaking } from './breaking.ts';
 import { downgrade, upgrade } from './change.ts';
 import { Core } from './core.ts';
 import { refusalBy } from './explain.ts';
-import { endProven, endUnproven, retryFences, retryLater, startFence } from './fence.ts';
+import { endProven, endUnproven, retryFences, retryLater, retrySoon, startFence } from './fence.ts';
 import { get } from './get.ts';
 import { ack, delay, giveBack } from './give-back.ts';
 import { held, heldResult } from './hold.ts';
@@ -250,8 +250,12 @@ export class Leases implements LeaseEngine {
     if (kind === 'device') this.told(id);
   }
 
-  windowClosed(_id: number, _kind: 'guarded' | 'device'): void {
-    this.core.enter(() => hurry(this.core));
+  windowClosed(id: number, _kind: 'guarded' | 'device'): void {
+    this.core.enter(() => {
+      const lease = this.core.leases.get(id);
+      if (lease) retrySoon(this.core, lease);
+      hurry(this.core);
+    });
   }
 
   deviceLost(): void {

@@ -44,7 +44,7 @@ export function orphaned(core: Core, lease: Lease, detail: { reason: string }): 
 
 /** Is it gone? Then the lease ends. Not yet, and somebody waits: it is fenced. Else it is looked at again later. */
 export function lookForOrphan(core: Core, lease: Lease): void {
-  if (lease.state !== 'ORPHANED') return;
+  if (lease.state !== 'ORPHANED' || core.stopped) return;
   const grace = lease.graceUntil - core.now();
   if (grace > 0) {
     if (lease.renewTimer === undefined) {

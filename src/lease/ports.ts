@@ -68,8 +68,16 @@ export interface ProcessPort {
   kill(pid: number, start: number, signal: number): number;
   /** Start time of the process of a thread, with its tgid; undefined when it is gone. */
   identify(tid: number): { tgid: number; start: number; command: string } | undefined;
-  /** One scan of all processes for all subjects: who still maps each (device window of the lease, or backing file at its blocks). */
-  mappers(subjects: readonly FenceSubject[], done: (byLease: Map<number, Mapper[]> | number) => void): void;
+  /**
+   * One scan of all processes for all subjects: who still reaches each (device window of the lease, backing file at its blocks, or a
+   * descriptor of the backing file). `isHolder`: whether a process has a live lease with device extents, and so a reason of its
+   * own for such a descriptor.
+   */
+  mappers(
+    subjects: readonly FenceSubject[],
+    isHolder: (pid: number) => boolean,
+    done: (byLease: Map<number, Mapper[]> | number) => void,
+  ): void;
 }
 
 export interface WindowPort {

@@ -130,6 +130,7 @@ export function stopAll(core: Core, done: (orphans: LeaseView[]) => void, deadli
   const finish = () => {
     core.onEnd = undefined;
     core.stop(timer);
+    core.stopped = true;
     for (const lease of live()) {
       if (lease.state === 'GRANTED' || lease.state === 'RECALLED')
         move(core, lease, 'holder lost', { reason: 'unmount' });

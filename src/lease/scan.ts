@@ -36,7 +36,8 @@ function fly(core: Core): void {
   scan.asked.clear();
   scan.flying = true;
   const subjects = [...asked.keys()].map(subjectOf);
-  core.ports.processes.mappers(subjects, (byLease) =>
+  const isHolder = (pid: number): boolean => holdsRaw(core, pid);
+  core.ports.processes.mappers(subjects, isHolder, (byLease) =>
     core.enter(() => {
       scan.flying = false;
       for (const [lease, answers] of asked) {
@@ -46,6 +47,14 @@ function fly(core: Core): void {
       if (scan.asked.size > 0) core.afterwards(() => fly(core));
     }),
   );
+}
+
+function holdsRaw(core: Core, pid: number): boolean {
+  for (const lease of core.leases.values()) {
+    if (lease.raw && lease.holder.tgid === pid && (lease.state === 'GRANTED' || lease.state === 'RECALLED'))
+      return true;
+  }
+  return false;
 }
 
 export function subjectOf(lease: Lease) {

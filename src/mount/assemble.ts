@@ -107,9 +107,16 @@ export class House {
       touch: (inode) => inodes.touch(inode as Inode),
     });
     const backing = mappedFile(statSync(volume.path));
-    const processes = new Processes(backing, blockSize, (lease, done) =>
-      this.control === undefined ? done(true) : this.control.retireDeviceWindow(lease, done),
-    );
+    const processes = new Processes({
+      backing,
+      fd: device.fd,
+      blockSize,
+      retireWindow: (lease, done) =>
+        this.control === undefined ? done(true) : this.control.retireDeviceWindow(lease, done),
+      // What an earlier daemon has registered stays registered.
+      standAlone: () => !takeOver && (this.control === undefined || this.control.letGoOfDevice()),
+      supervisor: handover && process.ppid,
+    });
     this.processes = processes;
     const map = new LeaseMap({
       volume,

@@ -50,6 +50,7 @@ export class Faults {
     return {
       available: () => (this.refusesPassthrough ? why : real.available()),
       open: () => (this.refusesPassthrough ? -E.OPNOTSUPP : real.open()),
+      close: () => real.close(),
     };
   }
 }

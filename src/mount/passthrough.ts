@@ -5,7 +5,7 @@ import { close, open } from '../system/libc.ts';
 
 /**
  * The device file as a backing of passthrough opens (FUSE_DEV_IOC_BACKING_OPEN, Linux 6.9): registered with the kernel
- * at the first use, and kept for the life of the connection, because every device window shares it.
+ * at the first use, and kept as long as there are device windows, which share it.
  */
 export class Passthrough {
   private readonly device: string;
@@ -31,6 +31,12 @@ export class Passthrough {
   open(): number {
     if (this.backing === undefined || this.backing <= 0) this.backing = this.register();
     return this.backing;
+  }
+
+  /** Windows that are open keep their file; the next one registers the device again. */
+  close(): void {
+    if (this.backing !== undefined && this.backing > 0) this.session()?.backingClose(this.backing);
+    this.backing = undefined;
   }
 
   /** By an open file of its own: the kernel keeps it for as long as a window is open, and with it the locks it has. */

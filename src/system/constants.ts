@@ -65,11 +65,21 @@ export const LOCK = { SHARED: 1, EXCLUSIVE: 2, NONBLOCK: 4, UNLOCK: 8 } as const
 export const LOCKTYPE = { READ: 0, WRITE: 1, UNLOCK: 2 } as const;
 
 /** Commands of fcntl(2). */
-export const F = { GETFD: 1, SETFD: 2, GETFL: 3, SETFL: 4, OFD_GETLK: 36, OFD_SETLK: 37, DUPFD_CLOEXEC: 1030 } as const;
+export const F = {
+  GETFD: 1,
+  SETFD: 2,
+  GETFL: 3,
+  SETFL: 4,
+  SETSIG: 10,
+  OFD_GETLK: 36,
+  OFD_SETLK: 37,
+  SETLEASE: 1024,
+  DUPFD_CLOEXEC: 1030,
+} as const;
 
 export const SOCK = { STREAM: 1, DGRAM: 2, SEQPACKET: 5, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
 
-export const SIG = { HUP: 1, INT: 2, KILL: 9, USR1: 10, USR2: 12, TERM: 15, CONT: 18, STOP: 19 } as const;
+export const SIG = { HUP: 1, INT: 2, KILL: 9, USR1: 10, USR2: 12, TERM: 15, CONT: 18, STOP: 19, URG: 23 } as const;
 
 /** File type bits of st_mode. */
 export const S = {

@@ -116,20 +116,23 @@ export interface MappingSearch {
 
 const LINE = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+)/;
 
+/** Numbers of all processes of our pid namespace. */
+export function allProcesses(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
 /**
- * Every mapping of the given files in all processes of our pid namespace (about 0.1 ms per process). Pages pinned by
+ * Every mapping of the given files in those processes (about 0.1 ms per process). Pages pinned by
  * the kernel for a device (RDMA, io_uring buffers) outlive their mapping and are not seen here.
  */
-export function mappingsOf(files: readonly MappedFile[]): MappingSearch {
+export function mappingsOf(files: readonly MappedFile[], pids: readonly number[] = allProcesses()): MappingSearch {
   const needles = files.map((file) => ` ${file.device} ${file.ino} `);
   const mappings: Mapping[] = [];
   const unreadable: number[] = [];
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid)) continue;
+  for (const pid of pids) {
     let maps: string;
     try {
-      maps = readFileSync(`/proc/${name}/maps`, 'latin1');
+      maps = readFileSync(`/proc/${pid}/maps`, 'latin1');
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EACCES' || code === 'EPERM') unreadable.push(pid);

@@ -114,7 +114,7 @@ export class World {
           return 0;
         },
         identify: (tid) => ({ tgid: tid, start: tid * 10, command: `p${tid}` }),
-        mappers: (subjects, done) => done(this.mapperErrno || this.mappers(subjects)),
+        mappers: (subjects, _isHolder, done) => done(this.mapperErrno || this.mappers(subjects)),
       },
       map: {
         facts: (ino, offset, end) => this.facts(ino, offset, end),

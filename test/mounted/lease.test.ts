@@ -195,12 +195,16 @@ describeMounted('a direct lease', ['truncate'], () => {
     const { volume, holder } = await withFile('break=1,on_expire=none');
     const before = await holder.must({ verb: 'quarantine' });
     expect(before.bytes).toBe(0);
-    const { extents, device } = await holder.take('/data');
+    const { id, extents, device } = await holder.take('/data');
     await holder.ask('map', { path: device, extents });
     await volume.bash('truncate -s 0 data');
 
     const observer = await Holder.open(volume);
     expect(await observer.must({ verb: 'quarantine' })).toMatchObject({ bytes: SIZE });
+    // Nobody can move them: whoever wants the place empty is told so.
+    const [first] = extents as [Extent];
+    const drained = await observer.must({ verb: 'drain', offset: first.device, length: first.length });
+    expect(drained.blockers).toMatchObject([{ lease: id, cause: 'quarantine', holder: { pid: holder.child.pid } }]);
     const used = async (): Promise<number> =>
       Number(await volume.bash("stat -f -c '%b %f %S' . | awk '{ print ($1 - $2) * $3 }'"));
     expect(await used()).toBeGreaterThanOrEqual(SIZE);
@@ -211,6 +215,42 @@ describeMounted('a direct lease', ['truncate'], () => {
       async () => (await observer.must({ verb: 'quarantine' })).bytes === 0,
     );
     expect(await used()).toBeLessThan(SIZE);
+  }, 60_000);
+
+  it('keeps them for a child that maps the device window, until the kernel tells that its last mapping is gone', async () => {
+    const { volume, holder } = await withFile('break=1,on_expire=none,fence_retry=60,fence_retry_max=60');
+    const program = `
+import ctypes, json, os, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+os.chdir(os.environ['MNT'])
+session = os.open('.layout/ctl', os.O_RDWR | os.O_NONBLOCK)
+def ask(line):
+    os.write(session, (line + '\\n').encode())
+    return json.loads(os.read(session, 65536).decode().splitlines()[-1])
+lease = ask('{"verb":"get","path":"/data"}')['id']
+extent = ask('{"verb":"map","id":%d}' % lease)['extents'][0]
+window = os.open('.layout/device/%d' % lease, os.O_RDWR)
+area = libc.mmap(None, ctypes.c_size_t(4096), 3, 1, window, ctypes.c_int64(extent['device']))
+os.close(window)
+if os.fork() == 0:
+    os.close(session)
+    sys.stdin.readline()
+    os._exit(0)
+libc.munmap(ctypes.c_void_p(area), ctypes.c_size_t(4096))
+os.close(session)
+print('mapped', flush=True)
+os.wait()
+`;
+    const child = volume.start('python3', ['-c', program]);
+    const said = new Promise((resolve) => child.stdout!.once('data', resolve));
+    await said;
+    await volume.bash('truncate -s 0 data');
+    const held = async (): Promise<boolean> => ((await holder.must({ verb: 'quarantine' })).bytes as number) > 0;
+    await until('the blocks are in quarantine', 20_000, held);
+    child.stdin!.end();
+    // By the FORGET of the window, long before anybody looks again.
+    await until('the quarantine is empty', 20_000, async () => !(await held()));
   }, 60_000);
 
   it('of a holder killed by SIGKILL ends at once: the waiter goes on', async () => {
