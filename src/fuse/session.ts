@@ -117,6 +117,8 @@ export class Session implements RequestOwner {
   handlerThrew: ((error: unknown) => void) | undefined;
   /** Whether an event of the event loop is awaited right now (a sync's completion), which then should not wait. */
   eventsExpected: (() => boolean) | undefined;
+  /** A descriptor that ends the sleep of an idle loop when it becomes readable (see `afterBatch`); -1 none. */
+  wakesBy = -1;
   private readonly fd: number;
   private readonly handlers: readonly (Handler | undefined)[];
   private readonly options: SessionOptions;
@@ -165,7 +167,7 @@ export class Session implements RequestOwner {
 
   /** Serves requests until the connection ends or `stop`. Rejects only on failures of the descriptor itself. */
   async run(): Promise<End> {
-    const set = Buffer.alloc(16); // two struct pollfd
+    const set = Buffer.alloc(24); // three struct pollfd
     set.writeInt32LE(this.fd, 0);
     set.writeInt32LE(this.wake, 8);
     const at = addressOf(set);
@@ -183,7 +185,9 @@ export class Session implements RequestOwner {
           this.intake.rest();
           set.writeInt32LE(POLL.IN, 4);
           set.writeInt32LE(POLL.IN, 12);
-          await pollManyAsync(at, 2, -1);
+          set.writeInt32LE(this.wakesBy, 16);
+          set.writeInt32LE(POLL.IN, 20);
+          await pollManyAsync(at, 3, -1);
         }
       }
     } finally {

@@ -3,7 +3,7 @@
 import { E } from '../system/errno.ts';
 import type { Holder, LeaseRef, VerbResult } from './api.ts';
 import { Ask } from './ask.ts';
-import type { Core } from './core.ts';
+import { type Core, processKey } from './core.ts';
 import { held, heldResult } from './hold.ts';
 import type { Lease } from './lease.ts';
 import { loseHolder } from './orphan.ts';
@@ -55,15 +55,29 @@ export function processDied(core: Core, pid: number, start: number): void {
   hurry(core);
 }
 
-/** While somebody's lease lives with its process: is it still there? Once a process, however many leases. */
-export function watchProcesses(core: Core): void {
-  if (core.processTimer !== undefined || core.byProcess.size === 0) return;
+/** Somebody's lease lives with its process: its end is an event where it can be watched; the others are looked at. */
+export function watchProcess(core: Core, lease: Lease): void {
+  const key = processKey(lease);
+  if (core.watches.has(key)) return;
+  const { tgid, start } = lease.holder;
+  const stop = core.ports.processes.watch(tgid, start, () => {
+    core.watches.delete(key);
+    core.enter(() => processDied(core, tgid, start));
+  });
+  if (stop) core.watches.set(key, stop);
+  else lookAtProcesses(core);
+}
+
+/** Once a process, however many leases. */
+function lookAtProcesses(core: Core): void {
+  if (core.processTimer !== undefined || core.byProcess.size === core.watches.size) return;
   core.processTimer = core.after(core.options.processCheckMs, () => {
     core.processTimer = undefined;
-    for (const leases of [...core.byProcess.values()]) {
+    for (const [key, leases] of [...core.byProcess]) {
+      if (core.watches.has(key)) continue;
       const { tgid, start } = (leases.values().next().value as Lease).holder;
       if (!core.ports.processes.alive(tgid, start)) processDied(core, tgid, start);
     }
-    watchProcesses(core);
+    lookAtProcesses(core);
   });
 }

@@ -55,6 +55,8 @@ export class Core {
   readonly bySession = new Map<number, Set<Lease>>();
   readonly byHandle = new Map<number, Set<Lease>>();
   readonly byProcess = new Map<string, Set<Lease>>();
+  /** Of the processes in it that are watched: how that is ended. */
+  readonly watches = new Map<string, () => void>();
   readonly byName = new Map<string, Lease>();
   /** Handles that act for leases. */
   readonly bound = new Map<number, Set<number>>();
@@ -228,9 +230,16 @@ export class Core {
     drop(this.bySession, lease.holder.session, lease);
     drop(this.byHandle, lease.terms.fh, lease);
     drop(this.byProcess, processKey(lease), lease);
+    this.unwatch(processKey(lease));
     drop(this.tombstones, lease.ino, lease);
     if (lease.terms.name !== undefined && this.byName.get(lease.terms.name) === lease)
       this.byName.delete(lease.terms.name);
+  }
+
+  private unwatch(key: string): void {
+    if (this.watches.size === 0 || this.byProcess.has(key)) return;
+    this.watches.get(key)?.();
+    this.watches.delete(key);
   }
 
   /** A lease goes over to another session. */
@@ -291,7 +300,7 @@ function near(lease: Lease, lapsed: boolean): number {
   return lease.state === 'GRANTED' ? lease.bit : lease.bit << SHAPE_BITS;
 }
 
-function processKey(lease: Lease): string {
+export function processKey(lease: Lease): string {
   return `${lease.holder.tgid} ${lease.holder.start}`;
 }
 

@@ -2,7 +2,7 @@
 import { E } from '../system/errno.ts';
 import type { GetRequest, GetResult, Holder, Refusal, Waiting } from './api.ts';
 import { Ask } from './ask.ts';
-import { watchProcesses } from './bind.ts';
+import { watchProcess } from './bind.ts';
 import type { Core } from './core.ts';
 import { emit } from './emit.ts';
 import { invalid, notFound, refusalBy } from './explain.ts';
@@ -183,7 +183,7 @@ function install(
   move(core, lease, 'grant', { reason: 'get' });
   core.stats.granted++;
   if (terms.bind === 'named') armRenewal(core, lease);
-  if (terms.bind === 'process') watchProcesses(core);
+  if (terms.bind === 'process') watchProcess(core, lease);
   emit(core, lease, 'granted', 'get', {}, 'stream');
   return lease;
 }

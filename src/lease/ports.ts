@@ -64,6 +64,11 @@ export interface FenceSubject {
 
 export interface ProcessPort {
   alive(pid: number, start: number): boolean;
+  /**
+   * Calls `ended` once, when that very process has ended, unless what is returned was called before. undefined: it can not be
+   * watched, and has to be looked at now and then.
+   */
+  watch(pid: number, start: number, ended: () => void): (() => void) | undefined;
   /** 0 or errno; must check pid and start time together (pidfd). */
   kill(pid: number, start: number, signal: number): number;
   /** Start time of the process of a thread, with its tgid; undefined when it is gone. */
@@ -118,6 +123,7 @@ export interface LeaseOptions {
   graceMs: number;
   patienceMs: number;
   tombstoneMs: number;
+  /** Between two looks at processes that can not be watched. */
   processCheckMs: number;
   expired: 'quarantine' | 'hold';
   /** Of leases that do not say how they are fenced. */

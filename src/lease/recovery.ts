@@ -2,7 +2,7 @@
 import { E } from '../system/errno.ts';
 import type { LeaseView } from './api.ts';
 import { Ask } from './ask.ts';
-import { watchProcesses } from './bind.ts';
+import { watchProcess } from './bind.ts';
 import type { Core } from './core.ts';
 import { armTombstone, watchTombstone } from './fence.ts';
 import { type Lease, leaseOf } from './lease.ts';
@@ -57,7 +57,7 @@ export function recover(
     if (lease.reach.length > 0) watchTombstone(core, quarantine, lease);
     armTombstone(core, quarantine, lease);
   }
-  watchProcesses(core);
+  for (const lease of live) if (lease.terms.bind === 'process' && isLive(lease.state)) watchProcess(core, lease);
   return count;
 }
 

@@ -288,7 +288,10 @@ export class House {
   attach(session: Session): void {
     this.session = session;
     const { commits } = this.volume;
+    const { ended } = this.processes;
+    session.wakesBy = ended.fd;
     session.afterBatch = () => {
+      ended.take();
       try {
         this.fs.inodes.trim();
       } catch (error) {

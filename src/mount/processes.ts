@@ -1,9 +1,10 @@
 import type { Worker } from 'node:worker_threads';
 import { deviceWindowIno } from '../control/nodes.ts';
 import type { FenceSubject, Mapper, ProcessPort } from '../lease/ports.ts';
-import { type OpenFile, openFile } from '../system/descriptors.ts';
+import { type OpenFile, openFile, soleOpener } from '../system/descriptors.ts';
+import { EndedProcesses } from '../system/ended-processes.ts';
 import { E } from '../system/errno.ts';
-import { close, pidfdOpen, pidfdSendSignal, soleOpener } from '../system/libc.ts';
+import { close, pidfdOpen, pidfdSendSignal } from '../system/libc.ts';
 import { aliveSame, commandOf, type MappedFile, startTimeOf, tgidOf } from '../system/process.ts';
 import { startThread } from '../system/thread.ts';
 import type { MapperAnswer, MapperJob } from './mapper-worker.ts';
@@ -55,6 +56,8 @@ export class Processes implements ProcessPort {
   private readonly file: OpenFile | undefined;
   /** "major:minor" of the mount. */
   private mountDevice: string | undefined;
+  /** Those that leases are bound to. */
+  readonly ended = new EndedProcesses();
   private worker: Worker | undefined;
   private readonly searches = new Map<number, Search>();
   private nextSearch = 1;
@@ -86,6 +89,10 @@ export class Processes implements ProcessPort {
 
   alive(pid: number, start: number): boolean {
     return aliveSame(pid, start);
+  }
+
+  watch(pid: number, start: number, ended: () => void): (() => void) | undefined {
+    return this.ended.watch(pid, start, ended);
   }
 
   /** The descriptor is taken before the start time is looked at: it names the process that was looked at. */
@@ -137,6 +144,7 @@ export class Processes implements ProcessPort {
   async stop(): Promise<void> {
     await this.worker?.terminate();
     this.worker = undefined;
+    this.ended.close();
   }
 
   private start(): Worker {

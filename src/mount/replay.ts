@@ -47,6 +47,10 @@ class RecordedProcesses implements ProcessPort, Callers {
     return true;
   }
 
+  watch(): () => void {
+    return () => {};
+  }
+
   kill(): number {
     return E.SRCH;
   }
@@ -55,7 +59,7 @@ class RecordedProcesses implements ProcessPort, Callers {
     return this.known.get(tid);
   }
 
-  mappers(_: unknown, done: (byLease: Map<number, Mapper[]>) => void): void {
+  mappers(_: unknown, _isHolder: unknown, done: (byLease: Map<number, Mapper[]>) => void): void {
     done(new Map());
   }
 

@@ -3,6 +3,8 @@
  * /proc/PID/fd would wait for whatever filesystem they are on.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { F, LOCKTYPE, SIG } from './constants.ts';
+import { fcntl } from './libc.ts';
 
 /** A file as /proc/PID/fdinfo and mountinfo name it (since Linux 5.14). */
 export interface OpenFile {
@@ -25,6 +27,20 @@ export function openFile(fd: number): OpenFile | undefined {
   const ino = field(info, 'ino');
   const device = mountsOf('self').get(field(info, 'mnt_id') ?? -1);
   return ino !== undefined && device ? { ino, device } : undefined;
+}
+
+/**
+ * Has nobody else the file of this writable descriptor open? Asked of the kernel by a write lease (F_SETLEASE of fcntl(2)), which
+ * it gives only to the one open file there is: a descriptor on its way through a socket, a mapping and an open by the kernel
+ * itself count like any other. 0 yes; -EAGAIN no; another -errno: this filesystem does not tell.
+ */
+export function soleOpener(fd: number): number {
+  // Who opens the file in between has us told by a signal; the one by default would end the process.
+  const signal = fcntl(fd, F.SETSIG, SIG.URG);
+  if (signal < 0) return signal;
+  const r = fcntl(fd, F.SETLEASE, LOCKTYPE.WRITE);
+  if (r === 0) fcntl(fd, F.SETLEASE, LOCKTYPE.UNLOCK);
+  return r;
 }
 
 /** In those processes; about 20 us a descriptor of a file or socket. */

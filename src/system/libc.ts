@@ -8,7 +8,7 @@
 import fs from 'node:fs';
 import koffi from 'koffi';
 import type { Timespec } from './clock.ts';
-import { F, LOCKTYPE, O, SIG, SOCK } from './constants.ts';
+import { F, LOCKTYPE, O, SOCK } from './constants.ts';
 
 const libc = koffi.load(null);
 const errno = koffi.errno;
@@ -283,20 +283,6 @@ export function ofdLockTest(fd: number, type: number, start = 0, length = 0): nu
   const r = fcntl(fd, F.OFD_GETLK, lockStruct(type, start, length));
   if (r < 0) return r;
   return lock.readInt16LE(0) === LOCKTYPE.UNLOCK ? 0 : 1;
-}
-
-/**
- * Has nobody else the file of this writable descriptor open? Asked of the kernel by a write lease (F_SETLEASE of fcntl(2)), which
- * it gives only to the one open file there is: a descriptor on its way through a socket, a mapping and an open by the kernel
- * itself count like any other. 0 yes; -EAGAIN no; another -errno: this filesystem does not tell.
- */
-export function soleOpener(fd: number): number {
-  // Who opens the file in between has us told by a signal; the one by default would end the process.
-  const signal = fcntl(fd, F.SETSIG, SIG.URG);
-  if (signal < 0) return signal;
-  const r = fcntl(fd, F.SETLEASE, LOCKTYPE.WRITE);
-  if (r === 0) fcntl(fd, F.SETLEASE, LOCKTYPE.UNLOCK);
-  return r;
 }
 
 const lock = Buffer.alloc(32); // struct flock: short type, whence; long start, length; int pid (0 for OFD locks)

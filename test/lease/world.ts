@@ -108,6 +108,7 @@ export class World {
       },
       processes: {
         alive: (pid) => !this.dead.has(pid),
+        watch: () => undefined,
         kill: (pid, _start, signal) => {
           this.killed.push({ pid, signal });
           if (signal === 9) this.die(pid, false);

@@ -11,7 +11,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FenceSubject } from '../../src/lease/ports.ts';
 import { Processes } from '../../src/mount/processes.ts';
 import { O } from '../../src/system/constants.ts';
-import { close, open, soleOpener } from '../../src/system/libc.ts';
+import { soleOpener } from '../../src/system/descriptors.ts';
+import { close, open } from '../../src/system/libc.ts';
 import { mappedFile } from '../../src/system/process.ts';
 import { ended, hasTool } from '../harness/index.ts';
 
