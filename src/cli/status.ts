@@ -111,7 +111,7 @@ function describe(status: Status): string {
     ['volume', status.image],
     [
       'daemon',
-      status.answers ? `process ${status.daemon ?? 'unknown'}` : 'does not answer; see docs/troubleshooting.md',
+      `process ${status.daemon ?? 'unknown'}${status.answers ? '' : ' does not answer; see docs/troubleshooting.md'}`,
     ],
     ['connection', `/sys/fs/fuse/connections/${status.connection}`],
     ['options', status.options],

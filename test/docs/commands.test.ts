@@ -77,7 +77,7 @@ describeMounted(
     for (const page of pages.filter((name) => runs(parts(read(name))))) {
       const missing = (TOOLS[page] ?? []).filter((tool) => !hasTool(tool));
       const name = missing.length === 0 ? page : `${page} (skipped: needs ${missing.join(', ')})`;
-      it.skipIf(missing.length > 0)(`${name}: do what the page shows`, { timeout: 170_000 }, async () => {
+      it.skipIf(missing.length > 0)(`${name}: do what the page shows`, { timeout: 300_000 }, async () => {
         const text = read(page);
         const list = parts(text);
         const ran = await runParts(list, module);

@@ -68,6 +68,15 @@ describe.each(pages)('%s', (page) => {
   });
 });
 
+it('docs/storage.md names every table of the schema', () => {
+  const schema = readdirSync(join(checkout, 'schema')).filter((name) => name.endsWith('.sql'));
+  const tables = schema.flatMap((name) =>
+    [...read(`schema/${name}`).matchAll(/^CREATE TABLE (?:IF NOT EXISTS )?(\w+)/gm)].map(([, table]) => table),
+  );
+  expect(tables.length).toBeGreaterThan(10);
+  for (const table of tables) expect(read('docs/storage.md')).toContain(`\`${table}\``);
+});
+
 describe('generated pages', () => {
   it('are what the tables of the code say', async () => {
     const names = [...read('tools/docs.ts').matchAll(/^page\('([\w.-]+)'/gm)].map(([, name]) => `docs/${name}`);

@@ -35,7 +35,7 @@ export async function runParts(list: readonly Part[], module: string): Promise<R
     const flags = ['-m', '-p', '-n', '-f', '--mount-proc', '--kill-child', '--propagation', 'private'];
     const path = [join(module, 'commands'), join(checkout, 'node_modules', '.bin'), process.env.PATH].join(':');
     const result = await run('unshare', [...flags, 'bash', join(root, 'page.sh')], {
-      timeout: 150_000,
+      timeout: 280_000,
       env: { HOME: '/srv', PATH: path, NO_COLOR: '1', TERM: 'dumb', COLUMNS: '100' },
     });
     const pieces = tidy(result.stdout).split(new RegExp(`${MARK}(\\d+)\\n`));
