@@ -165,7 +165,7 @@ static int hold(long count)
 			if (ctl < 0) die(control);
 		}
 		if (i % 2 == 0)
-			snprintf(line, sizeof line, "get path=%s kind=layout offset=%ld length=4096\n", name, i / 2 * 4096);
+			snprintf(line, sizeof line, "get path=%s kind=direct offset=%ld length=4096\n", name, i / 2 * 4096);
 		else snprintf(line, sizeof line, "get path=%s-%ld kind=layout\n", name, i / 2 + 1);
 		request(line);
 	}

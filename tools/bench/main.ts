@@ -18,6 +18,7 @@ import { layoutfs } from './peers/layoutfs.ts';
 import { machine, type Results } from './results.ts';
 import { ROWS, type Row } from './rows.ts';
 import { svg } from './svg.ts';
+import { secondThread } from './threads.ts';
 import { sourceTree } from './tree.ts';
 import { Undo } from './undo.ts';
 
@@ -37,7 +38,7 @@ const USAGE = `npm run bench -- [ROW…] [--quick] [--alone] [--peers NAME,…] 
 
 Measures this filesystem and its peers side by side and writes results.json, results.md and results.svg.
 ROW: only these (${ROWS.map((row) => row.name).join(' ')} leases; on volumes of their own: conflict extents entries
-     files many-leases sequential ageing); or direct alone: fio on the windows.
+     files many-leases sequential threads ageing); or direct alone: fio on the windows.
 --quick  under three minutes: short measurements, no cold rows, nothing that needs a million of anything.   --dir  where the volumes are made; default: temp folder.
 --alone  servers and load at real-time priority and on one processor (root): on a machine with other work, the ratios
          hold where they would drown otherwise; the other processors stay with the others.
@@ -97,8 +98,8 @@ async function main(): Promise<number> {
     const plan: Plan = {
       tree,
       load: build('load'),
-      rounds: Math.max(1, Number(values.rounds ?? (values.quick ? 5 : 9))),
-      duration: values.quick ? 120 : 500,
+      rounds: Math.max(1, Number(values.rounds ?? (values.quick ? 5 : 7))),
+      duration: values.quick ? 120 : 300,
       size: (values.quick ? 64 : 256) * 2 ** 20,
       prefix: values.alone ? ALONE : [],
       say: (line) => process.stderr.write(`${line}\n`),
@@ -141,6 +142,12 @@ const PARTS: readonly { name: string; slow?: boolean; run: (at: At) => Promise<v
   { name: 'files', slow: true, run: ({ growths }) => growths.files() },
   { name: 'many-leases', slow: true, run: ({ growths }) => growths.leases() },
   { name: 'sequential', slow: true, run: ({ growths }) => growths.sequential() },
+  {
+    name: 'threads',
+    slow: true,
+    run: async ({ results, plan, folder, undo }) =>
+      void results.facts.push(...(await secondThread(plan, folder, undo))),
+  },
   {
     name: 'ageing',
     slow: true,

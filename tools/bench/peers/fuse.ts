@@ -1,10 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from '../build.ts';
 import { available, command } from '../command.ts';
 import type { Peer, PeerMaker } from '../peer.ts';
 import { serve } from './mounts.ts';
+import { readers } from './readers.ts';
 
 function image(folder: string, size: number): string {
   const path = join(folder, 'image');
@@ -127,16 +128,6 @@ export const fuseNative: PeerMaker = {
     };
   },
 };
-
-/** Threads of a process that are in read(2) of /dev/fuse (proc(5): syscall). */
-function readers(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`)
-    .map(Number)
-    .filter((thread) => {
-      const [number, fd] = readFileSync(`/proc/${pid}/task/${thread}/syscall`, 'utf8').split(' ');
-      return number === '0' && readlinkSync(`/proc/${pid}/fd/${Number(fd)}`) === '/dev/fuse';
-    });
-}
 
 export const bare: PeerMaker = {
   name: 'bare',
