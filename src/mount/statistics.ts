@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { operationName } from '../fuse/catalogue.ts';
 import { Answer, type Request } from '../fuse/request.ts';
 import type { Handler } from '../fuse/session.ts';

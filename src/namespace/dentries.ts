@@ -60,6 +60,11 @@ export class Dentries {
     });
   }
 
+  /** Names in memory. */
+  get cached(): number {
+    return this.known.size;
+  }
+
   /** The inode number of a name, or 0. */
   lookup(parent: number, name: Uint8Array): number {
     const key = keyOf(name);

@@ -22,7 +22,7 @@ interface Directory {
 }
 
 /** Most names in memory. About 200 bytes each. */
-const CAPACITY = 8192;
+export const CAPACITY = 8192;
 
 /**
  * Names that were changed lately, or asked for and not found. Of a directory that got its first name lately all names are

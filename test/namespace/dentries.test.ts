@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { Dentries } from '../../src/namespace/dentries.ts';
 import { type Inode, S } from '../../src/namespace/inode.ts';
 import { Inodes } from '../../src/namespace/inodes.ts';
+import { CAPACITY } from '../../src/namespace/known-names.ts';
 import { VirtualClock } from '../../src/system/clock.ts';
 import { generator } from '../harness/random.ts';
 import { seed } from '../harness/seed.ts';
@@ -74,8 +75,9 @@ test('any order of changes, looks and commits: what is seen, the table and the r
       if (sql.includes('dentry')) log.sqlite.prepare(sql).run(...args);
     }
   };
-  const names = 4000;
-  for (let step = 0; step < 15_000; step++) {
+  const names = 8000;
+  let most = 0;
+  for (let step = 0; step < 12_000; step++) {
     const at = below(directories.length);
     const d = directories[at];
     const name = nameOf(below(at === 0 ? 4 : names));
@@ -101,10 +103,12 @@ test('any order of changes, looks and commits: what is seen, the table and the r
       expect(new Map(listed.map(([n, , ino]) => [n.toString(), ino]))).toEqual(model[at]);
       expect(listed.map(([, cookie]) => cookie)).toEqual(listed.map(([, cookie]) => cookie).sort((a, b) => a - b));
     }
+    most = Math.max(most, dentries.cached);
     if (below(500) === 0) volume.flush();
   }
   volume.flush();
   follow();
+  expect(most).toBe(CAPACITY);
   expect(log.rows(COLUMNS)).toEqual(table());
   expect(table()).toHaveLength(model.reduce((n, one) => n + one.size, 0));
 });
