@@ -44,7 +44,8 @@ export class SteppedClock implements Clock {
   /** Puts the clock forward; a monotonic clock never goes back, so a negative step is none. */
   step(ms: number): void {
     this.ahead += Math.max(0, ms);
-    for (const timer of this.timers) {
+    // What is due by now runs in the order in which it would have been due.
+    for (const timer of [...this.timers].sort((a, b) => a.due - b.due)) {
       this.inner.clearTimeout(timer.inner);
       this.arm(timer);
     }
