@@ -10,7 +10,7 @@ import { ended, refusalBy, sealedRefusal } from './explain.ts';
 import { columnOf } from './kinds.ts';
 import type { Lease, LeaseTerms } from './lease.ts';
 import { mapState } from './preconditions.ts';
-import { recall } from './recall.ts';
+import { type Demand, recallAll } from './recall.ts';
 import { ALL_SHAPES, COMPATIBLE, SHAPE_BITS, type Shape } from './shapes.ts';
 import { isEnding } from './states.ts';
 import { cancel, type Parked, park, unpark } from './wait.ts';
@@ -208,17 +208,20 @@ export class Ask implements Parked {
     }
     const waits = ask.waitMs > 0;
     if (waits && !this.parked && !this.join()) return;
+    const demands: [Lease, Demand][] = [];
     for (const { lease, meeting } of obstacles) {
       if (meeting !== 'recall' && meeting !== 'recall to ro' && lease.state !== 'ORPHANED') continue;
-      recall(core, lease, {
+      const demand: Demand = {
         reason: ask.what,
         offset: ask.offset,
         end: ask.end,
         target: meeting === 'recall to ro' ? { kind: 'layout', mode: 'ro' } : undefined,
         breaker: { pid: this.pid, command: this.command, operation: this.operation },
         cause: 'get',
-      });
+      };
+      demands.push([lease, demand]);
     }
+    recallAll(core, demands);
     if (!waits) {
       // Holders that turned out to be dead are gone already.
       if (obstacles.some((o) => o.lease.state === 'RELEASED')) this.attempt();

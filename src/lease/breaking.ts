@@ -5,7 +5,7 @@ import type { Core } from './core.ts';
 import { type Blocker, blockersOf, endOf, processOf, startOf } from './judge.ts';
 import type { Lease } from './lease.ts';
 import { thirdParty } from './matrix.ts';
-import { type Demand, recall } from './recall.ts';
+import { type Demand, recallAll } from './recall.ts';
 import { SHAPES, type Shape } from './shapes.ts';
 import { isLive } from './states.ts';
 import { cancel, type Parked, park, unpark } from './wait.ts';
@@ -79,10 +79,11 @@ export class Breaking implements Parked, Waiter {
     // Sub-leases before what they are under.
     const inOrder = [...demands].sort(([a], [b]) => depth(b) - depth(a));
     for (const [lease, demand] of inOrder) {
-      const asked = this.asked.get(lease) ?? 0;
-      if (asked >= INVALIDATIONS) demand.cause = 'administrator';
-      if (recall(this.core, lease, demand) && lease.terms.odp) this.asked.set(lease, asked + 1);
+      if ((this.asked.get(lease) ?? 0) >= INVALIDATIONS) demand.cause = 'administrator';
     }
+    recallAll(this.core, inOrder, (lease) => {
+      if (lease.terms.odp) this.asked.set(lease, (this.asked.get(lease) ?? 0) + 1);
+    });
     this.blockers = [...demands.keys()];
     return true;
   }
