@@ -217,7 +217,7 @@ async function bench(
     const mine = new Undo();
     const stop = undo.add(() => mine.all());
     try {
-      const peer = await maker.start(home, mine, VOLUME_BYTES);
+      const peer = await maker.start(home, mine, VOLUME_BYTES, plan.prefix.length > 0);
       if (plan.prefix.length > 0 && peer.pid !== undefined) isolate(peer);
       await prepareData(peer, plan);
       peers.push(peer);

@@ -23,6 +23,9 @@ export interface Peer {
 
 export interface PeerMaker {
   readonly name: string;
-  /** Sets it up in `folder`, an empty directory. Throws when something that it needs is missing: it is then skipped. */
-  start(folder: string, undo: Undo, size: number): Peer | Promise<Peer>;
+  /**
+   * Sets it up in `folder`, an empty directory. `alone`: its threads must not wait for other work of the machine.
+   * Throws when something that it needs is missing: it is then skipped.
+   */
+  start(folder: string, undo: Undo, size: number, alone?: boolean): Peer | Promise<Peer>;
 }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from '../build.ts';
 import { available, command } from '../command.ts';
+import { URGENT } from '../isolate.ts';
 import type { Peer, PeerMaker } from '../peer.ts';
 import { serve } from './mounts.ts';
 import { readers } from './readers.ts';
@@ -105,7 +106,7 @@ export const onefile: PeerMaker = {
 /** Skipped, with its reason as name, where the package or libfuse 2 is missing. */
 export const fuseNative: PeerMaker = {
   name: 'fuse-native',
-  async start(folder, undo, size): Promise<Peer> {
+  async start(folder, undo, size, alone): Promise<Peer> {
     try {
       createRequire(import.meta.url)('fuse-native');
     } catch (error) {
@@ -116,7 +117,8 @@ export const fuseNative: PeerMaker = {
     const path = image(folder, size);
     truncateSync(path, 0);
     const dir = mountPoint(folder);
-    const child = await serve(process.execPath, [join(import.meta.dirname, 'fuse-native.mjs'), path, dir], dir, undo);
+    const words = [...(alone ? URGENT : []), process.execPath, join(import.meta.dirname, 'fuse-native.mjs'), path, dir];
+    const child = await serve(words[0] as string, words.slice(1), dir, undo);
     return {
       name: 'fuse-native',
       about: 'what the C server does, in JavaScript by the npm package fuse-native (libfuse 2)',

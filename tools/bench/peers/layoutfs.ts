@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from '../command.ts';
+import { URGENT } from '../isolate.ts';
 import type { Peer, PeerMaker } from '../peer.ts';
 import { Undo } from '../undo.ts';
 import { serve, unmount } from './mounts.ts';
@@ -63,10 +64,10 @@ export async function mount(
 /** This filesystem, by its own commands, with default options. */
 export const layoutfs: PeerMaker = {
   name: 'layoutfs',
-  async start(folder, undo, size): Promise<Peer> {
+  async start(folder, undo, size, alone): Promise<Peer> {
     const image = join(folder, 'image');
     make(image, size);
-    const { dir, pid } = await mount(image, join(folder, 'mnt'), undo);
+    const { dir, pid } = await mount(image, join(folder, 'mnt'), undo, [], alone ? URGENT : []);
     const data = join(dir, 'data');
     return { name: 'layoutfs', about: 'this filesystem', dir, data, below: [image], pid, threads: [pid] };
   },
