@@ -111,6 +111,11 @@ export class BlockMap {
     return unshare(this.core, inode, offset, length);
   }
 
+  /** Blocks that were moved since the mount. */
+  get moved(): number {
+    return this.core.moved;
+  }
+
   relocate(inode: MappedInode, fromBlock: number, count: number, options?: RelocateOptions): number {
     return relocate(this.core, inode, fromBlock, count, options);
   }

@@ -53,6 +53,8 @@ export class Core {
   /** Where the last blocks of each neighbourhood of files went. */
   private readonly goals = new Float64Array(NEIGHBOURHOODS).fill(-1);
   private lastGoal = 0;
+  /** Blocks that relocate has moved. */
+  moved = 0;
   private readonly run: ExtentRun = { fileBlock: 0, deviceBlock: -1, length: 0, state: STATE.HOLE };
 
   constructor(options: CoreOptions) {

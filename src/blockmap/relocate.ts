@@ -79,6 +79,7 @@ function move(core: Core, inode: MappedInode, fromBlock: number, end: number, op
   core.commits.orderedData();
   for (const part of moves) core.remap(inode, part, part.written ? STATE.WRITTEN : STATE.UNWRITTEN);
   core.changed(inode, inode.gen);
+  core.moved += needed;
   return 0;
 }
 

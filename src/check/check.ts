@@ -106,7 +106,9 @@ async function checkOpened(image: string, options: CheckOptions, report: CheckRe
     });
     opened.db.exec(write ? 'BEGIN IMMEDIATE' : 'BEGIN');
     for (const [index, one] of CHECKS.entries()) {
-      options.progress?.({ check: one.name, step: index + 1, steps: CHECKS.length });
+      const at = { check: one.name, step: index + 1, steps: CHECKS.length };
+      context.onRows = (done, total) => options.progress?.({ ...at, done, total });
+      context.onRows(0, 0);
       await context.perform(one);
       if (context.stop) break;
     }

@@ -28,6 +28,8 @@ export class Context {
   readonly report: CheckReport;
   /** Set by a check whose findings make all later checks meaningless. */
   stop = false;
+  /** Hears how far the check that is running is. */
+  onRows: (done: number, total: number) => void = () => {};
   private readonly steps: (() => void)[] = [];
   private check = '';
   private serial = 0;
@@ -118,7 +120,9 @@ export class Context {
     const page = this.db.prepare(
       `SELECT rowid AS row_number, * FROM ${table} WHERE rowid > ? ORDER BY rowid LIMIT ${PAGE}`,
     );
+    const total = this.db.prepare(`SELECT count(*) FROM temp.${table}`).pluck().get() as number;
     for (let last = 0; ; ) {
+      this.onRows(last, total);
       const rows = page.all(last) as (T & { row_number: number })[];
       for (const row of rows) visit(row);
       if (rows.length < PAGE) break;

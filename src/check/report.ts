@@ -60,6 +60,9 @@ export interface Progress {
   /** Its place among all checks, from 1. */
   step: number;
   steps: number;
+  /** Rows that it has looked at, of those that it has found until now; 0 while nobody knows. */
+  done: number;
+  total: number;
 }
 
 export interface CheckOptions {

@@ -6,6 +6,7 @@ import type { Command } from './command.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { mountAt } from './mounts.ts';
 import { print } from './output.ts';
+import { interruptible, Progress } from './progress.ts';
 
 export const backup: Command = {
   name: 'backup',
@@ -26,7 +27,10 @@ export const backup: Command = {
       fsyncSync(fd);
       closeSync(fd);
     }
-    await copyMetadata(image, file as string);
+    const bar = new Progress({ label: 'backup', unit: 'pages' });
+    await interruptible((signal) =>
+      copyMetadata(image, file as string, (done, total) => bar.update(done, total), signal),
+    ).finally(() => bar.end());
     const { size } = statSync(file as string);
     print(json ? JSON.stringify({ ok: true, file, bytes: size }) : `${file}: ${size} bytes`);
     return EXIT.ok;

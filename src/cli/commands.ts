@@ -35,8 +35,21 @@ export const COMMANDS: readonly Lazy[] = [
   ...verb('clone', 'share blocks between files (reflink)'),
   ...verb('collapse', 'take a range out of a file'),
   ...verb('insert', 'put a hole into a file'),
-  ...verb('relocate', "move a file's blocks"),
-  ...verb('drain', 'empty a range of the device'),
+  {
+    name: 'relocate',
+    summary: "move a file's blocks",
+    load: async () => (await import('./move.ts')).relocate,
+  },
+  {
+    name: 'drain',
+    summary: 'empty a range of the device',
+    load: async () => (await import('./move.ts')).drain,
+  },
+  {
+    name: 'defrag',
+    summary: 'make files contiguous',
+    load: async () => (await import('./defrag.ts')).defrag,
+  },
   ...verb('freeze', 'keep the files still for a copy of the volume'),
   ...verb('thaw', 'end a freeze'),
   { name: 'scrub', summary: 'check a volume that is in use', load: async () => (await import('./scrub.ts')).scrub },
@@ -73,8 +86,6 @@ function verb(
     | 'clone'
     | 'collapse'
     | 'insert'
-    | 'relocate'
-    | 'drain'
     | 'freeze'
     | 'thaw',
   summary: string,

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { CheckMode, Progress } from '../check/index.ts';
+import type { CheckMode, Progress as CheckProgress } from '../check/index.ts';
 import { untilClosed } from './closing.ts';
 import { type Command, HELP, helpOf, parse } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
 import { print } from './output.ts';
+import { Progress } from './progress.ts';
 import { failureOf, report } from './report.ts';
 
 /** fsck(8)'s codes; src/check has the same ones, loaded only when a check runs. */
@@ -24,7 +25,7 @@ export const fsck: Command = {
     yes: { type: 'boolean', short: 'y', help: 'mend everything that can be mended' },
     automatic: { type: 'boolean', short: 'a', help: 'the same as -p, for fsck(8)' },
     force: { type: 'boolean', short: 'f', help: 'accepted for fsck(8): a check always looks at everything' },
-    progress: { type: 'boolean', short: 'C', help: 'show on stderr what is being checked' },
+    progress: { type: 'boolean', short: 'C', help: 'show what is being checked also where stderr is no terminal' },
     verbose: { type: 'boolean', short: 'V', help: 'accepted for fsck(8)' },
   },
   positionals: [1, 1],
@@ -41,9 +42,9 @@ export const fsck: Command = {
     const onSignal = (): void => cancel.abort();
     process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
     try {
-      const progress = options.progress === true ? showProgress : undefined;
-      const report = await check(image, { mode, signal: cancel.signal, ...(progress && { progress }) });
-      if (progress !== undefined) process.stderr.write('\n');
+      const shown = showProgress('fsck', options.progress === true);
+      const report = await check(image, { mode, signal: cancel.signal, progress: shown.progress });
+      shown.end();
       print(renderReport(report, { json }));
       return report.exitCode;
     } finally {
@@ -52,8 +53,22 @@ export const fsck: Command = {
   },
 };
 
-export function showProgress({ check, step, steps }: Progress): void {
-  process.stderr.write(`\r\x1b[K[${step}/${steps}] ${check}`);
+/** A line in a terminal; `always` (-C): a line for each check where stderr is something else. */
+export function showProgress(
+  label: string,
+  always: boolean,
+): { progress: (progress: CheckProgress) => void; end: () => void } {
+  const bar = new Progress({ label, unit: 'rows', ...(always && { quietMs: 0 }) });
+  let last = 0;
+  return {
+    progress: ({ check, step, steps, done, total }) => {
+      if (always && process.stderr.isTTY !== true && step !== last)
+        process.stderr.write(`[${step}/${steps}] ${check}\n`);
+      last = step;
+      bar.update(done, total === 0 ? undefined : total, `${step}/${steps} ${check}`);
+    },
+    end: () => bar.end(),
+  };
 }
 
 /** fsck.layoutfs, as fsck(8) calls it: usage errors and failures are its codes, not ours. */

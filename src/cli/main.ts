@@ -83,6 +83,8 @@ async function runCommand(name: string, command: Command, argv: readonly string[
   } catch (error) {
     const failure = failureOf(error);
     const code = report(name, failure, own.includes('--json'));
+    // A request that waits for somebody would keep the process: its end is what takes the request back.
+    if (code === EXIT.interrupted) (await import('../system/libc.ts')).exitNow(code);
     if (code === EXIT.usage && !own.includes('--json')) process.stderr.write(`See "${name} --help".\n`);
     return code;
   }

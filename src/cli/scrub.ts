@@ -12,7 +12,9 @@ export const scrub: Command = {
   about:
     'Looks at a copy of the metadata as of the last commit; nothing is mended. DIR is a mount point; it may be left out\n' +
     'where only one layoutfs is mounted. Exit codes as of layoutfs fsck: 0 clean, 4 damage, 8 could not be checked.',
-  options: { progress: { type: 'boolean', short: 'C', help: 'show on stderr what is being checked' } },
+  options: {
+    progress: { type: 'boolean', short: 'C', help: 'show what is being checked also where stderr is no terminal' },
+  },
   positionals: [0, 1],
   examples: ['layoutfs scrub', 'layoutfs scrub /mnt --json'],
   async run({ options, positionals, json }) {
@@ -21,9 +23,14 @@ export const scrub: Command = {
     const onSignal = (): void => cancel.abort();
     process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
     try {
-      const progress = options.progress === true ? showProgress : undefined;
-      const report = await check(source, { mode: 'report', online: true, signal: cancel.signal, progress });
-      if (progress !== undefined) process.stderr.write('\n');
+      const shown = showProgress('scrub', options.progress === true);
+      const report = await check(source, {
+        mode: 'report',
+        online: true,
+        signal: cancel.signal,
+        progress: shown.progress,
+      });
+      shown.end();
       print(renderReport(report, { json }));
       return report.exitCode;
     } finally {

@@ -20,7 +20,7 @@ export class Metrics {
 
   constructor(fs: Filesystem, requests: RequestStatistics, session: () => Session | undefined) {
     this.requests = requests;
-    const { volume, space, inodes, leases } = fs;
+    const { volume, space, inodes, leases, blockmap } = fs;
     const { commits, blockSize } = volume;
     const one = (value: () => number) => (): readonly Sample[] => [['', value()]];
     const blocks = (): readonly Sample[] => {
@@ -58,6 +58,12 @@ export class Metrics {
         type: 'gauge',
         help: 'Free blocks that can be used only after the next commit.',
         samples: one(() => space.awaiting),
+      },
+      {
+        name: 'layoutfs_moved_blocks_total',
+        type: 'counter',
+        help: 'Blocks that relocate and drain have moved.',
+        samples: one(() => blockmap.moved),
       },
       {
         name: 'layoutfs_commits_total',

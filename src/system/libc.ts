@@ -29,6 +29,7 @@ const cPwrite = bind<(fd: number, a: number, n: number, o: number) => number>('p
 const cWritev = bind<(fd: number, iov: number, count: number) => number>('writev', L, ['int', P, 'int']);
 const cOpen = bind<(path: string, flags: number, mode: number) => number>('open', 'int', ['str', 'int', 'uint32_t']);
 const cClose = bind<(fd: number) => number>('close', 'int', ['int']);
+const cExit = bind<(code: number) => number>('_exit', 'void', ['int']);
 const cFsync = bind<(fd: number) => number>('fsync', 'int', ['int']);
 const cFdatasync = bind<(fd: number) => number>('fdatasync', 'int', ['int']);
 const cFallocate = bind<(fd: number, mode: number, off: number, len: number) => number>('fallocate', 'int', [
@@ -400,4 +401,9 @@ export function clockRealtime(out: Timespec): void {
 export function memfdCreate(name: string): number {
   const r = cMemfd(name, 1);
   return r < 0 ? -errno() : r;
+}
+
+/** Ends the process at once: exit(3), and process.exit with it, waits for calls that libuv's threads are in. */
+export function exitNow(code: number): void {
+  cExit(code);
 }

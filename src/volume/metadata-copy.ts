@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import SQLite from 'better-sqlite3';
+import { E } from '../system/errno.ts';
 import { close } from '../system/libc.ts';
 import { readHeader } from './header.ts';
 import { lockDatabase, metadataPath, openDevice, redoPath } from './lock.ts';
@@ -9,13 +10,27 @@ import { VolumeError } from './volume-error.ts';
 /** Pages copied between two looks at whether the database has changed. */
 const STEP = 1000;
 
-/** Copies the metadata of a volume, in use or not, as of its last commit, to a new file of mode 0600. Throws VolumeError. */
-export async function copyMetadata(image: string, destination: string): Promise<void> {
+/**
+ * Copies the metadata of a volume, in use or not, as of its last commit, to a new file of mode 0600. An abort leaves no
+ * file. Throws VolumeError.
+ */
+export async function copyMetadata(
+  image: string,
+  destination: string,
+  progress: (pages: number, total: number) => void = () => {},
+  signal?: AbortSignal,
+): Promise<void> {
   if (fs.existsSync(destination)) throw new VolumeError('INVALID', `${destination} exists already`);
   const source = new SQLite(metadataPath(image), { readonly: true, fileMustExist: true, timeout: 5000 });
   try {
     fs.closeSync(fs.openSync(destination, 'wx', 0o600));
-    await source.backup(destination, { progress: () => STEP });
+    await source.backup(destination, {
+      progress: ({ totalPages, remainingPages }) => {
+        if (signal?.aborted) throw new VolumeError('SYSTEM', 'interrupted: there is no copy', { errno: E.INTR });
+        progress(totalPages - remainingPages, totalPages);
+        return STEP;
+      },
+    });
   } catch (error) {
     fs.rmSync(destination, { force: true });
     throw error;
