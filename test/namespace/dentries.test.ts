@@ -100,7 +100,7 @@ test('any order of changes, looks and commits: what is seen, the table and the r
     // Enough to have all forgotten, what is not in the table yet included.
     if (step === 6000) {
       for (let i = 0; i < CAPACITY; i++) {
-        expect(dentries.lookup(d.ino, Buffer.from(`no${i}`))).toBe(0);
+        expect(dentries.lookup(1, Buffer.from(`no${i}`))).toBe(0);
         most = Math.max(most, dentries.cached);
       }
     }
