@@ -109,7 +109,8 @@ export async function serveHere(
       ? EXIT.ok
       : tellingReadiness((ready) => serve({ image, dir, options, ready, inherited }));
   }
-  if (!options.supervise) {
+  // Requests that come by way of fuse-native can not be taken over.
+  if (!options.supervise || options.transport !== 'kernel') {
     const { serve } = await import('../mount/daemon.ts');
     return tellingReadiness((ready) =>
       serve({

@@ -1,5 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { close } from '../system/libc.ts';
+import { startTimeOf } from '../system/process.ts';
+import { readHeader } from '../volume/header.ts';
+import { openForLooking } from '../volume/lock.ts';
 import { CommandError, EXIT } from './exit.ts';
 
 /** A layoutfs mount, as the kernel tells it (proc_pid_mountinfo(5)). */
@@ -100,7 +104,7 @@ function linkOf(path: string): string {
 }
 
 /**
- * The process that holds a lock on the image: its daemon. 0 when the lock tells no process (open file description
+ * The process that holds a lock on the image: its daemon, or the supervisor of that. 0 when the lock tells no process (open file description
  * locks), undefined when nobody holds one. From /proc/locks, because asking for the lock could win it.
  */
 export function lockOwner(image: string): number | undefined {
@@ -127,21 +131,61 @@ function lockOf(image: string): { pid: number; mode: string } | undefined {
   return undefined;
 }
 
-/** The process that serves a mount: the one that has its image open and locked. Undefined when it can not be seen. */
-export function daemonOf(mount: Mount): number | undefined {
+/** The processes behind a mount; undefined: there is none, or it can not be seen. */
+export interface Servers {
+  /** Answers the requests of the kernel. */
+  daemon: number | undefined;
+  /** Holds connection and locks over the daemon's death. */
+  supervisor: number | undefined;
+}
+
+/** Who serves a mount, seen from outside: its locks, the header of its device, and /proc. */
+export function serversOf(mount: Mount): Servers {
   const owner = lockOwner(mount.source);
-  if (owner === undefined) return undefined;
-  if (owner > 0) return owner;
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
+  if (owner === undefined) return { daemon: undefined, supervisor: undefined };
+  const supervisor = owner > 0 && holdsHandover(owner) ? owner : undefined;
+  const serving = servingProcess(mount);
+  if (serving !== undefined) return { daemon: serving, supervisor: supervisor === serving ? undefined : supervisor };
+  // The header is not for everybody to read. Others may have the image open as well, or a fuse device: both together only
+  // its own processes have.
+  const found =
+    owner > 0 && supervisor === undefined ? owner : openersOf(mount.source).find((pid) => pid !== supervisor);
+  return { daemon: found, supervisor };
+}
+
+/** The daemon as the header of the device names it, if it lives. */
+export function servingProcess(mount: Mount): number | undefined {
+  try {
+    const device = openForLooking(mount.source);
     try {
-      const fds = readdirSync(`/proc/${pid}/fd`);
-      const links = fds.map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
-      // Others may have the image open as well, or a fuse device: both together only its daemon has.
-      if (links.includes(mount.source) && links.includes('/dev/fuse')) return Number(pid);
-    } catch {
-      // it ended, or is not ours to look at
+      const { ownerPid = 0, ownerStart = 0 } = readHeader(device).newest ?? {};
+      return ownerPid > 0 && startTimeOf(ownerPid) === ownerStart ? ownerPid : undefined;
+    } finally {
+      close(device.fd);
     }
+  } catch {
+    return undefined;
   }
-  return undefined;
+}
+
+/** Only a supervisor and its daemons have that memory, and of these only the supervisor owns the locks. */
+function holdsHandover(pid: number): boolean {
+  return linksOf(pid).some((link) => link.startsWith('/memfd:layoutfs-handover'));
+}
+
+function openersOf(image: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    const links = linksOf(pid);
+    return links.includes(image) && links.includes('/dev/fuse');
+  });
+}
+
+/** What the descriptors of a process are; none where it ended or is not ours to look at. */
+function linksOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return [];
+  }
 }

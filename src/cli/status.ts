@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Command } from './command.ts';
 import { EXIT } from './exit.ts';
-import { daemonOf, layoutfsMounts, type Mount, mountAt } from './mounts.ts';
+import { layoutfsMounts, type Mount, mountAt, serversOf } from './mounts.ts';
 import { bytes, print, printJson } from './output.ts';
 import { controlPath } from './session.ts';
 
@@ -25,6 +25,8 @@ interface Status {
   image: string;
   /** Process of the daemon; null where it can not be seen. */
   daemon: number | null;
+  /** Process that has another daemon take over when this one dies; null without one. */
+  supervisor: number | null;
   connection: number;
   options: string;
   answers: boolean;
@@ -58,10 +60,12 @@ export const status: Command = {
 async function statusOf(mount: Mount): Promise<Status> {
   const answer = await ask(mount);
   const version = answer?.version ?? [];
+  const { daemon, supervisor } = serversOf(mount);
   return {
     dir: mount.dir,
     image: mount.source,
-    daemon: daemonOf(mount) ?? null,
+    daemon: daemon ?? null,
+    supervisor: supervisor ?? null,
     connection: mount.connection,
     options: mount.options,
     answers: answer !== undefined,
@@ -104,15 +108,16 @@ async function ask(mount: Mount): Promise<Answer | undefined> {
   }
 }
 
+function processes({ daemon, supervisor }: Status): string {
+  return `process ${daemon ?? 'unknown'}, ${supervisor === null ? 'without a supervisor' : `supervisor ${supervisor}`}`;
+}
+
 function describe(status: Status): string {
   const { space } = status;
   const rows: [string, string][] = [
     ['mounted at', status.dir],
     ['volume', status.image],
-    [
-      'daemon',
-      `process ${status.daemon ?? 'unknown'}${status.answers ? '' : ' does not answer; see docs/troubleshooting.md'}`,
-    ],
+    ['daemon', `${processes(status)}${status.answers ? '' : ' does not answer; see docs/troubleshooting.md'}`],
     ['connection', `/sys/fs/fuse/connections/${status.connection}`],
     ['options', status.options],
   ];

@@ -5,7 +5,7 @@ import { E, errnoName } from '../system/errno.ts';
 import { startTimeOf } from '../system/process.ts';
 import type { Command } from './command.ts';
 import { CommandError, EXIT, exitOfErrno, usageError } from './exit.ts';
-import { daemonOf, lockOwner, type Mount, mountAt, usersOf } from './mounts.ts';
+import { lockOwner, type Mount, mountAt, type Servers, serversOf, usersOf } from './mounts.ts';
 import { printJson } from './output.ts';
 import { describeErrno } from './report.ts';
 
@@ -32,7 +32,7 @@ export const umount: Command = {
     const seconds = options.wait === undefined ? DEFAULT_WAIT : Number(options.wait);
     if (!(seconds >= 0)) throw usageError(`--wait: "${String(options.wait)}" is not a number of seconds`);
     const mount = mountAt(positionals[0] as string);
-    const daemon = daemonOf(mount);
+    const servers = serversOf(mount);
     const abort = options.abort === true;
     if (abort) abortConnection(mount);
     const how = { lazy: options.lazy === true, force: abort };
@@ -43,7 +43,7 @@ export const umount: Command = {
       result = await unmount(mount.dir, how);
     }
     if (result < 0) throw refusal(mount, -result);
-    if (options.lazy !== true && seconds > 0) await daemonEnd(mount, daemon, seconds);
+    if (options.lazy !== true && seconds > 0) await ending(mount, servers, seconds);
     if (json) printJson({ ok: true, dir: mount.dir, image: mount.source });
     return EXIT.ok;
   },
@@ -68,11 +68,12 @@ function refusal(mount: Mount, errno: number): CommandError {
   return new CommandError(`${mount.dir}: ${describeErrno(errno)}${why}`, exitOfErrno(name), name);
 }
 
-/** The lock on the image is released when the volume is closed, and then the daemon ends. */
-async function daemonEnd(mount: Mount, daemon: number | undefined, seconds: number): Promise<void> {
+/** The lock on the image is released when the volume is closed, and then daemon and supervisor end. */
+async function ending(mount: Mount, { daemon, supervisor }: Servers, seconds: number): Promise<void> {
   const end = performance.now() + seconds * 1000;
-  const start = daemon === undefined ? undefined : startTimeOf(daemon);
-  while (lockOwner(mount.source) !== undefined || runs(daemon, start)) {
+  const all = [daemon, supervisor].filter((pid) => pid !== undefined);
+  const starts = all.map((pid) => startTimeOf(pid));
+  while (lockOwner(mount.source) !== undefined || all.some((pid, at) => runs(pid, starts[at]))) {
     if (performance.now() > end) {
       const who = daemon === undefined ? 'its daemon' : `its daemon (process ${daemon})`;
       const message = `${mount.dir} is unmounted, but after ${seconds} s ${who} has not ended`;
@@ -83,8 +84,8 @@ async function daemonEnd(mount: Mount, daemon: number | undefined, seconds: numb
 }
 
 /** A zombie, which nobody may ever collect where process 1 is no init, does not run: it has no program any more. */
-function runs(pid: number | undefined, start: number | undefined): boolean {
-  if (pid === undefined || start === undefined || startTimeOf(pid) !== start) return false;
+function runs(pid: number, start: number | undefined): boolean {
+  if (start === undefined || startTimeOf(pid) !== start) return false;
   try {
     readlinkSync(`/proc/${pid}/exe`);
     return true;

@@ -64,6 +64,13 @@ export class Coherence {
     }
   }
 
+  /** All inodes that show the same blocks forget their pages, soon. */
+  refresh(): void {
+    for (const [ino, nodes] of this.windows) {
+      for (const node of [ino, ...nodes]) this.forget(node, 0, Number.POSITIVE_INFINITY);
+    }
+  }
+
   /**
    * Writes back and drops the pages of a range in the file's inode and all of its windows (or in `only` these), then
    * calls `done(0)`. EBUSY where that may never end while the caller waits: a page is held by a write that itself

@@ -81,6 +81,11 @@ export class Control {
     this.opens.restoreWindows();
   }
 
+  /** When the connection serves again: what the daemon before had still to tell the kernel of changed pages is not known. */
+  refresh(): void {
+    this.windows.coherence.refresh();
+  }
+
   /** LOOKUP of the hidden directory's name in the root. */
   lookup(request: Request): void {
     this.directory.lookupRoot(request);

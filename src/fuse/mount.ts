@@ -24,7 +24,7 @@ export interface MountOptions {
   maxRead?: number;
   /** Bits of MS; default MS.NOSUID | MS.NODEV, what an unprivileged mount would have. */
   flags?: number;
-  /** Descriptor of /dev/fuse that is open already, non-blocking; default: opens it. */
+  /** Descriptor of /dev/fuse that is open already, non-blocking, and closed where it is not used; default: opens it. */
   fd?: number;
 }
 
@@ -41,7 +41,7 @@ export function openAndMount(options: MountOptions): { fd: number } {
   if (r < 0) {
     close(fd);
     // The descriptor that fusermount3 mounts is one of its own.
-    if (r === -E.PERM && options.fd === undefined) return mountByHelper(options);
+    if (r === -E.PERM) return mountByHelper(options);
     throw new SystemError(r, `mount ${options.dir}`);
   }
   return { fd };

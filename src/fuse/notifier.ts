@@ -6,7 +6,16 @@ import { encode, type StructName, sizeOf } from './structs.ts';
 
 interface Job {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What `Owed.keep` gave. */
+  readonly kept: number;
   readonly resolve: (result: number) => void;
+}
+
+/** Where notifications are kept until the kernel has them, so that the next daemon of a connection can send them again. */
+export interface Owed {
+  /** Gives what `done` takes; -1 when it is not kept. */
+  keep(bytes: Uint8Array): number;
+  done(kept: number): void;
 }
 
 interface Lane {
@@ -36,11 +45,13 @@ export class Notifier {
   private readonly queue: Job[] = [];
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
+  private readonly owed: Owed | undefined;
 
   /** `fd`: of the session; stays the caller's to close, after `stop`. `report` hears of threads that fail. */
-  constructor(fd: number, report: (message: string, error: unknown) => void) {
+  constructor(fd: number, report: (message: string, error: unknown) => void, owed?: Owed) {
     this.fd = fd;
     this.report = report;
+    this.owed = owed;
   }
 
   /** Notifications whose promise is not resolved yet. */
@@ -103,6 +114,11 @@ export class Notifier {
     return Promise.resolve(this.immediate(message(NOTIFY.RESEND, undefined, {})));
   }
 
+  /** A notification that an earlier session did not get out. To forget twice does no harm. */
+  repeat(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+    return this.post(bytes);
+  }
+
   /**
    * Ends the threads; what was not written resolves with -ECANCELED. To be called when the connection has ended, or
    * nothing is in flight: a thread that waits in the kernel cannot be ended.
@@ -121,7 +137,7 @@ export class Notifier {
   private post(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
     if (this.stopped) return Promise.resolve(-E.CANCELED);
     return new Promise((resolve) => {
-      this.queue.push({ bytes, resolve });
+      this.queue.push({ bytes, kept: this.owed?.keep(bytes) ?? -1, resolve });
       this.dispatch();
     });
   }
@@ -163,6 +179,7 @@ export class Notifier {
   private finished(lane: Lane, result: number): void {
     const job = lane.job;
     lane.job = undefined;
+    if (job && job.kept >= 0) this.owed?.done(job.kept);
     job?.resolve(result);
     this.dispatch();
   }

@@ -51,7 +51,7 @@ import { OPERATIONS, operationName } from './catalogue.ts';
 import { ConnectionInfo, negotiate, PAGE, payloadLimit, type SavedInfo, type Wanted } from './init.ts';
 import { Intake } from './intake.ts';
 import { Interrupts } from './interrupts.ts';
-import { Notifier } from './notifier.ts';
+import { Notifier, type Owed } from './notifier.ts';
 import { DEV_IOC, OP } from './protocol.ts';
 import { Answer, type ReplyArea, Request, type RequestOwner } from './request.ts';
 import { encode } from './structs.ts';
@@ -76,6 +76,10 @@ export interface SessionOptions {
    * included, when it had done the operation; undefined to have it done now.
    */
   resolve?: (request: Request) => Uint8Array | undefined;
+  /** Keeps notifications over the death of this process. */
+  owed?: Owed;
+  /** Those that an earlier session did not get out (`saved`). */
+  repeat?: readonly Uint8Array<ArrayBuffer>[];
   /** Everything that an earlier session left unanswered has come (`saved`). */
   onResolved?: () => void;
   /** Gets a line per request and reply. */
@@ -142,7 +146,7 @@ export class Session implements RequestOwner {
     this.fd = options.fd;
     this.handlers = options.handlers;
     this.watch = watchers(options.trace && traceTo(options.trace), options.watch);
-    this.notifier = new Notifier(options.fd, (message, error) => this.report(message, error));
+    this.notifier = new Notifier(options.fd, (message, error) => this.report(message, error), options.owed);
     const payload = Math.max(payloadLimit(options.negotiate), options.saved?.maxWrite ?? 0, 32 * PAGE);
     this.out = replyArea(payload + PAGE);
     this.replyAddress = this.out.address - HEADER;
@@ -172,6 +176,7 @@ export class Session implements RequestOwner {
     set.writeInt32LE(this.wake, 8);
     const at = addressOf(set);
     if (this.options.saved) await this.notifier.resend();
+    for (const bytes of this.options.repeat ?? []) void this.notifier.repeat(bytes);
     try {
       for (;;) {
         const state = this.serve();

@@ -214,7 +214,8 @@ export class House {
   private makeControl(clock: Clock): Control {
     const { volume, options, fs } = this;
     const { device, commits, blockSize } = volume;
-    const real = new Passthrough(volume.path, () => this.session);
+    const kept = this.handover?.counters.subarray(COUNTER.BACKING);
+    const real = new Passthrough(volume.path, () => this.session, kept);
     const passthrough = this.faults?.passthrough(real) ?? real;
     const standing = { uid: process.getuid?.() ?? 0, capabilities: effectiveCapabilities(), ...options };
     const metrics = new Metrics(fs, this.requests, () => this.session);

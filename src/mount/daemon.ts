@@ -12,8 +12,8 @@ import { close } from '../system/libc.ts';
 import type { Tell } from '../system/log.ts';
 import { Volume } from '../volume/volume.ts';
 import { House } from './assemble.ts';
-import { STATUS } from './handover.ts';
-import { type Inheritance, tellSupervisor } from './inheritance.ts';
+import { type Handover, STATUS } from './handover.ts';
+import { type Inheritance, sendFuse, tellSupervisor } from './inheritance.ts';
 import { describeOptions, leaseEvents, logOf } from './messages.ts';
 import type { MountOptions } from './options.ts';
 import { openRecorder, record } from './record.ts';
@@ -89,7 +89,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   try {
     house = new House(volume, options, systemClock, tell, handover, before !== undefined);
     if (log.enables('debug')) house.onLeaseEvent = leaseEvents(log.of('lease'));
-    if (options.errors === 'exit') house.onFailure = () => setImmediate(() => process.exit(1));
+    if (options.errors === 'exit') house.onFailure = () => setImmediate(() => endAtOnce(handover));
     const errno = volume.ready();
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
     if (options.record !== undefined) recorder = openRecorder(options.record, options, dir, tell);
@@ -99,9 +99,11 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     volume.abandon();
     throw error;
   }
+  if (inherited && native === undefined && fd !== inherited.fuse) sendFuse(fd);
   const recovered = performance.now();
   const connected = (info: ConnectionInfo): void => {
     house.connected(dir, info);
+    if (saved) house.control?.refresh();
     if (handover) {
       handover.info = info.toJSON();
       handover.status = STATUS.SERVING;
@@ -125,6 +127,8 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     handlers: house.handlers,
     negotiate: { flags: FEATURES },
     saved,
+    owed: handover?.owed,
+    repeat: saved && handover?.owed.take(),
     resolve: before && ((request) => before?.resolve(request, house.fs.inodes)),
     onResolved: () => before?.resolved(),
     trace: log.enables('trace') ? (line) => log.write('fuse', 'trace', line) : undefined,
@@ -163,6 +167,12 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   // The package keeps the event loop alive although its thread is done.
   if (native !== undefined) process.exit(errno === 0 ? 0 : 1);
   return errno === 0 ? 0 : 1;
+}
+
+/** errors=exit: the mount ends with this process, also under a supervisor. */
+function endAtOnce(handover: Handover | undefined): void {
+  if (handover) handover.status = STATUS.OVER;
+  process.exit(1);
 }
 
 /**
@@ -205,13 +215,18 @@ function mountFlags(options: MountOptions): number {
   return flags;
 }
 
-/** The first signal unmounts in good order; a second one does not wait for leases or for users of the mount. */
+/** ms within which signals are one and the same wish: whoever stops a group of processes reaches this one twice. */
+const SAME_WISH_MS = 500;
+
+/** The first signal unmounts in good order; a later one does not wait for leases or for users of the mount. */
 function unmountOnSignals(dir: string, house: House, tell: Tell): () => void {
   let asked = 0;
   const stop = (): void => {
-    asked += 1;
-    if (asked === 1) house.stopLeases(() => unmountOrDetach(dir, tell));
-    else unmount(dir, { lazy: true });
+    const now = performance.now();
+    if (asked === 0) {
+      asked = now;
+      house.stopLeases(() => unmountOrDetach(dir, tell));
+    } else if (now - asked > SAME_WISH_MS) unmount(dir, { lazy: true });
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);

@@ -1,4 +1,5 @@
 import type { SavedInfo } from '../fuse/init.ts';
+import type { Owed } from '../fuse/notifier.ts';
 import type { TableMemory } from '../namespace/lookups.ts';
 import { FALLOC, MAP, PROT } from '../system/constants.ts';
 import { SystemError } from '../system/errno.ts';
@@ -16,19 +17,32 @@ import { bufferAt, fallocate, ftruncate, memfdCreate, mmap, munmap } from '../sy
  *   1024    INIT agreement, JSON
  *   4096    the counts of the operation under way (`Tally`)
  *   135168  replies that are promised (`Promised`)
+ *   458752  notifications that the kernel may not have got (`Owed`)
  *   524288  memory of the tables
  */
 const MAGIC = 0x4c465348; // 'HSFL'
-const VERSION = 1;
-const AT = { STATUS: 8, INFO_LENGTH: 12, COUNTERS: 64, ROOTS: 512, INFO: 1024, TALLY: 4096, PROMISED: 135168 } as const;
+const VERSION = 2;
+const AT = {
+  STATUS: 8,
+  INFO_LENGTH: 12,
+  COUNTERS: 64,
+  ROOTS: 512,
+  INFO: 1024,
+  TALLY: 4096,
+  PROMISED: 135168,
+  OWED: 458752,
+} as const;
 const FIXED_BYTES = 524288;
 const ROOT_BYTES = 64;
 const PAGE = 4096;
 
 /** How far the mount has come; survives the daemon that wrote it. */
 export const STATUS = { STARTING: 0, SERVING: 1, OVER: 2 } as const;
-/** Places in `Handover.counters`: file handles, and from CONTROL on those of the control layer (control/handle.ts). */
-export const COUNTER = { FILE_HANDLE: 0, CONTROL: 1 } as const;
+/**
+ * Places in `Handover.counters`: file handles, from CONTROL on those of the control layer (control/handle.ts), the number
+ * that the kernel has given the device as a backing file.
+ */
+export const COUNTER = { FILE_HANDLE: 0, CONTROL: 1, BACKING: 31 } as const;
 const COUNTERS = 32;
 
 export class Handover {
@@ -37,6 +51,7 @@ export class Handover {
   readonly counters: Float64Array;
   readonly tally: Tally;
   readonly promised: Promised;
+  readonly owed: OwedNotifications;
   /** How often the kernel knows each inode, and how many open files each has. */
   readonly lookups: TableMemory;
   readonly opens: TableMemory;
@@ -76,7 +91,8 @@ export class Handover {
     this.view = new DataView(buffer, byteOffset, FIXED_BYTES);
     this.counters = new Float64Array(buffer, byteOffset + AT.COUNTERS, COUNTERS);
     this.tally = new Tally(new Float64Array(buffer, byteOffset + AT.TALLY, (AT.PROMISED - AT.TALLY) / 8));
-    this.promised = new Promised(this.bytes.subarray(AT.PROMISED, FIXED_BYTES));
+    this.promised = new Promised(this.bytes.subarray(AT.PROMISED, AT.OWED));
+    this.owed = new OwedNotifications(this.bytes.subarray(AT.OWED, FIXED_BYTES));
     this.lookups = this.table(0);
     this.opens = this.table(1);
     this.deviceNodes = this.table(2);
@@ -296,5 +312,50 @@ export class Promised {
       this.free.push(at);
     }
     this.done = [];
+  }
+}
+
+/** Bytes of a slot of `OwedNotifications`: a name of 255 bytes, its NUL and the structs before it. */
+const OWED_SLOT = 320;
+
+/**
+ * Notifications on their way to the kernel: one that tells it to forget something, and dies with the daemon, would leave
+ * it with what is no longer so for as long as its caches last. A slot: length (u32, 0 = free), message. The length is
+ * stored last.
+ */
+export class OwedNotifications implements Owed {
+  private readonly bytes: Buffer;
+  private readonly free: number[] = [];
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    for (let at = 0; at + OWED_SLOT <= bytes.length; at += OWED_SLOT) {
+      if (bytes.readUInt32LE(at) === 0) this.free.push(at);
+    }
+  }
+
+  keep(message: Uint8Array): number {
+    const at = message.length <= OWED_SLOT - 4 ? this.free.pop() : undefined;
+    if (at === undefined) return -1;
+    this.bytes.set(message, at + 4);
+    this.bytes.writeUInt32LE(message.length, at);
+    return at;
+  }
+
+  done(at: number): void {
+    this.bytes.writeUInt32LE(0, at);
+    this.free.push(at);
+  }
+
+  /** What an earlier daemon has left; it is not kept any more. */
+  take(): Uint8Array<ArrayBuffer>[] {
+    const found: Uint8Array<ArrayBuffer>[] = [];
+    for (let at = 0; at + OWED_SLOT <= this.bytes.length; at += OWED_SLOT) {
+      const length = Math.min(this.bytes.readUInt32LE(at), OWED_SLOT - 4);
+      if (length === 0) continue;
+      found.push(Uint8Array.from(this.bytes.subarray(at + 4, at + 4 + length)));
+      this.done(at);
+    }
+    return found;
   }
 }

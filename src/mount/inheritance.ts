@@ -1,10 +1,10 @@
 import { readSync, writeSync } from 'node:fs';
 import { F, O } from '../system/constants.ts';
-import { fcntl } from '../system/libc.ts';
+import { fcntl, sendFd } from '../system/libc.ts';
 import { Handover } from './handover.ts';
 
 /** Descriptors of a supervised daemon, in the order in which the supervisor passes them, from 3 on. */
-export const INHERITED = { FUSE: 3, HANDOVER: 4, DEVICE: 5, DATABASE: 6, SUPERVISOR: 7, READY: 8 } as const;
+export const INHERITED = { FUSE: 3, HANDOVER: 4, DEVICE: 5, DATABASE: 6, SUPERVISOR: 7, CHANNEL: 8, READY: 9 } as const;
 /** In the environment of a supervised daemon. */
 export const SUPERVISED = 'LAYOUTFS_SUPERVISED';
 
@@ -31,6 +31,8 @@ export function isSupervised(): boolean {
  */
 export function awaitTurn(): Inheritance | undefined {
   delete process.env[SUPERVISED];
+  // Throws where the program has become another version: before anybody counts on this process.
+  const handover = Handover.open(INHERITED.HANDOVER);
   tell(WORD.LOADED);
   const word = Buffer.alloc(1);
   if (readSync(INHERITED.SUPERVISOR, word, 0, 1, null) === 0) return undefined;
@@ -38,7 +40,7 @@ export function awaitTurn(): Inheritance | undefined {
   fcntl(INHERITED.FUSE, F.SETFL, fcntl(INHERITED.FUSE, F.GETFL, 0) | O.NONBLOCK);
   return {
     fuse: INHERITED.FUSE,
-    handover: Handover.open(INHERITED.HANDOVER),
+    handover,
     device: INHERITED.DEVICE,
     database: INHERITED.DATABASE,
     takeOver: word.toString('latin1') === WORD.TAKE_OVER,
@@ -47,6 +49,11 @@ export function awaitTurn(): Inheritance | undefined {
 
 /** From the supervisor: begin to serve. To it: the program is loaded; the mount works (again). */
 export const WORD = { START: 's', TAKE_OVER: 't', LOADED: '.', SERVING: '!' } as const;
+
+/** Sends the supervisor the descriptor of the connection, where fusermount3 has opened it. */
+export function sendFuse(fd: number): void {
+  sendFd(INHERITED.CHANNEL, Buffer.from('f'), fd);
+}
 
 /** Tells the supervisor that the mount works. */
 export function tellSupervisor(): void {

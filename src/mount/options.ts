@@ -112,7 +112,7 @@ export function defaultMountOptions(root = process.getuid?.() === 0): MountOptio
     onExpire: 'relocate',
     fenceCommand: undefined,
     inject: false,
-    supervise: false,
+    supervise: true,
     trustWriteback: root,
     transport: 'kernel',
     log: undefined,
@@ -275,7 +275,7 @@ export const OPTIONS: readonly OptionRow[] = [
     name: 'supervise',
     type: 'flag',
     field: 'supervise',
-    help: 'a second process keeps the mount alive when the daemon dies',
+    help: 'a second process keeps the mount alive when the daemon dies (default)',
   },
   {
     name: 'nosupervise',

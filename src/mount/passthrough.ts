@@ -10,11 +10,17 @@ import { close, open } from '../system/libc.ts';
 export class Passthrough {
   private readonly device: string;
   private readonly session: () => Session | undefined;
-  private backing: number | undefined;
+  /** Number of the backing, or -errno; 0: not asked yet. */
+  private readonly backing: Float64Array;
 
-  constructor(device: string, session: () => Session | undefined) {
+  /**
+   * `backing`: where the number is kept, so that a daemon that takes the mount over goes on with it: the kernel refuses
+   * (EBUSY) to open an inode by another backing than the one by which it is open already.
+   */
+  constructor(device: string, session: () => Session | undefined, backing: Float64Array = new Float64Array(1)) {
     this.device = device;
     this.session = session;
+    this.backing = backing;
   }
 
   available(): true | string {
@@ -29,8 +35,8 @@ export class Passthrough {
   }
 
   open(): number {
-    if (this.backing === undefined || this.backing <= 0) this.backing = this.register();
-    return this.backing;
+    if (this.backing[0] <= 0) this.backing[0] = this.register();
+    return this.backing[0];
   }
 
   /** Windows that are open keep their file; the next one registers the device again. */

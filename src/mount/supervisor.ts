@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { openDevice as openFuse } from '../fuse/mount.ts';
-import { close } from '../system/libc.ts';
+import { SOCK } from '../system/constants.ts';
+import { SystemError } from '../system/errno.ts';
+import { close, recvFd, socketpair } from '../system/libc.ts';
 import type { Tell } from '../system/log.ts';
 import { lockDatabase, metadataPath, openDevice } from '../volume/lock.ts';
 import { Handover, STATUS } from './handover.ts';
-import { SUPERVISED, WORD } from './inheritance.ts';
+import { INHERITED, SUPERVISED, WORD } from './inheritance.ts';
 
 export interface SuperviseRequest {
   /** Absolute path of the device file. */
@@ -22,9 +24,12 @@ export interface SuperviseRequest {
   log: Tell;
 }
 
-/** A daemon that lived for less was killed by what it found; so many of them in a row, and the mount is given up. */
+/** A daemon that served for less was killed by what it found. */
 const QUICK_MS = 1000;
-const QUICK_DEATHS = 5;
+/** ms that are waited before the next one, by how many in a row died so; after that many the mount is given up. */
+const BACK_OFF_MS: readonly number[] = [0, 0, 100, 500, 2000];
+/** A recovery that takes longer is worth a word. */
+const SLOW_MS = 10_000;
 /** The first spare is started when the mount has lived for a while: many never do. */
 const SPARE_MS = 2000;
 /** How often it is looked whether the daemon still has a main thread. */
@@ -48,6 +53,8 @@ interface Daemon {
   readonly process: ChildProcess;
   readonly socket: Socket;
   ended: boolean;
+  /** When it began to serve (performance.now(), ms); 0 before. */
+  serving: number;
   /** Looks in a row at which its main thread was gone. */
   gone: number;
   /** Called when its program is loaded. */
@@ -56,14 +63,15 @@ interface Daemon {
 
 class Supervisor {
   private readonly request: SuperviseRequest;
-  private readonly fuse: number;
+  /** Of the connection; where an ordinary user mounts, fusermount3 opens it, and the first daemon sends it here. */
+  private fuse: number;
+  private readonly channel: readonly [ours: number, theirs: number];
   private readonly handover: Handover;
   private readonly device: number;
   private readonly database: number;
   private current: Daemon | undefined;
   private spare: Daemon | undefined;
   private upgrading = false;
-  private began = 0;
   private died = 0;
   private quickDeaths = 0;
   private stopSignals = 0;
@@ -78,6 +86,9 @@ class Supervisor {
     this.database = lockDatabase(metadataPath(image), { readOnly });
     this.handover = Handover.create();
     this.fuse = openFuse();
+    const channel = socketpair(SOCK.STREAM | SOCK.NONBLOCK);
+    if (typeof channel === 'number') throw new SystemError(channel, 'socketpair');
+    this.channel = channel;
   }
 
   async run(): Promise<number> {
@@ -95,7 +106,7 @@ class Supervisor {
       clearInterval(look);
       for (const timer of this.timers) clearTimeout(timer);
       this.dismiss();
-      for (const fd of [this.fuse, this.device, this.database]) close(fd);
+      for (const fd of [this.fuse, this.device, this.database, ...this.channel]) close(fd);
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, stop);
       process.off('SIGUSR2', upgrade);
     }
@@ -105,7 +116,7 @@ class Supervisor {
     const { fuse, handover, device, database } = this;
     const env: NodeJS.ProcessEnv = { ...process.env, [SUPERVISED]: '1' };
     delete env.LAYOUTFS_READY_FD;
-    if (readyFd >= 0) env.LAYOUTFS_READY_FD = '8';
+    if (readyFd >= 0) env.LAYOUTFS_READY_FD = String(INHERITED.READY);
     const child = spawn(process.execPath, [...process.execArgv, launcher, ...this.request.command], {
       // A session of its own: Ctrl-C is for the supervisor, which passes it on once.
       detached: true,
@@ -118,14 +129,18 @@ class Supervisor {
         device,
         database,
         'pipe',
+        this.channel[1],
         ...(readyFd >= 0 ? [readyFd] : []),
       ],
       env,
     });
-    const socket = (child.stdio as readonly unknown[])[7] as Socket;
+    const socket = (child.stdio as readonly unknown[])[INHERITED.SUPERVISOR] as Socket;
     socket.on('error', () => {});
-    const daemon: Daemon = { process: child, socket, ended: false, gone: 0, onLoaded: () => {} };
-    child.on('error', (error) => this.request.log('error', `a daemon can not be started: ${error.message}`));
+    const daemon: Daemon = { process: child, socket, ended: false, serving: 0, gone: 0, onLoaded: () => {} };
+    child.on('error', (error) => {
+      this.request.log('error', `a daemon can not be started: ${error.message}`);
+      this.exited(daemon, 1, null);
+    });
     child.on('exit', (code, signal) => this.exited(daemon, code, signal));
     socket.on('data', (words) => {
       if (words.includes(WORD.LOADED)) daemon.onLoaded();
@@ -136,9 +151,11 @@ class Supervisor {
 
   private serve(daemon: Daemon, word: string): void {
     this.current = daemon;
-    this.began = performance.now();
     daemon.socket.write(word);
-    if (this.stopSignals > 0 && word === WORD.TAKE_OVER) this.later(0, () => daemon.process.kill('SIGTERM'));
+    this.later(SLOW_MS, () => {
+      if (this.current === daemon && daemon.serving === 0 && !daemon.ended)
+        this.request.log('warning', `process ${daemon.process.pid} is still at the recovery after ${SLOW_MS / 1000} s`);
+    });
   }
 
   /** The daemon says that the mount works. */
@@ -156,13 +173,26 @@ class Supervisor {
       );
       this.died = 0;
     }
+    // Whom the signal was for has died before it came to that.
+    if (this.stopSignals > 0) daemon.process.kill('SIGTERM');
     const first = !this.served;
-    if (first) this.request.onServing();
+    if (first) {
+      this.receiveFuse();
+      this.request.onServing();
+    }
     this.served = true;
-    this.began = performance.now();
+    daemon.serving = performance.now();
     this.later(first ? SPARE_MS : 0, () => {
       if (this.current === daemon && !daemon.ended && !this.spare) this.standBy();
     });
+  }
+
+  /** The descriptor that the first daemon has mounted, where it is another one than it was given. */
+  private receiveFuse(): void {
+    const { fd } = recvFd(this.channel[0], Buffer.alloc(1));
+    if (fd < 0) return;
+    close(this.fuse);
+    this.fuse = fd;
   }
 
   private standBy(): void {
@@ -195,17 +225,25 @@ class Supervisor {
         'warning',
         `the daemon (process ${daemon.process.pid}) ${how}: another one takes the mount over`,
       );
-    this.quickDeaths = !wanted && this.died - this.began < QUICK_MS ? this.quickDeaths + 1 : 0;
-    if (this.quickDeaths >= QUICK_DEATHS) {
+    const quick = daemon.serving === 0 || this.died - daemon.serving < QUICK_MS;
+    this.quickDeaths = !wanted && quick ? this.quickDeaths + 1 : 0;
+    const wait = BACK_OFF_MS[this.quickDeaths];
+    if (wait === undefined) {
       this.request.log(
         'error',
-        `${QUICK_DEATHS} daemons in a row died within ${QUICK_MS} ms: the mount is given up; ` +
+        `${this.quickDeaths} daemons in a row died within ${QUICK_MS} ms: the mount is given up; ` +
           'layoutfs umount takes it away, and the next mount recovers what was done',
       );
       this.finish(1);
       return;
     }
     this.upgrading = false;
+    this.current = undefined;
+    if (wait === 0) this.takeOver();
+    else this.later(wait, () => this.takeOver());
+  }
+
+  private takeOver(): void {
     const next = this.spare ?? this.start(-1);
     this.spare = undefined;
     this.serve(next, WORD.TAKE_OVER);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { checkout, describeMounted, ended, type MountedVolume, mountVolume, sleep, until } from '../harness/index.ts';
 import { Holder } from './holder.ts';
+import { killDaemon, standBy } from './supervision.ts';
 
 /** How often the daemon is killed under load; `npm run soak:restart` says more. */
 const ROUNDS = Number(process.env.LAYOUTFS_RESTART_ROUNDS ?? 5);
@@ -15,22 +16,6 @@ afterEach(async () => {
   await volume?.dispose();
   volume = undefined;
 });
-
-/** SIGKILL to the daemon; comes back when another one serves. Gives the pause in ms as the supervisor saw it. */
-async function killDaemon(mounted: MountedVolume): Promise<number> {
-  const before = mounted.daemonPid;
-  process.kill(before, 'SIGKILL');
-  await until('another daemon serves', 30_000, () => mounted.daemonPid !== before);
-  return Number([...mounted.messages().matchAll(/it stood still for (\d+) ms/g)].at(-1)?.[1]);
-}
-
-/** Comes back when the next daemon has its program loaded. */
-async function standBy(mounted: MountedVolume): Promise<void> {
-  await until('a spare daemon stands by', 60_000, () => {
-    const said = mounted.messages();
-    return said.lastIndexOf(' stands by') > said.lastIndexOf(' has taken the mount over');
-  });
-}
 
 /** The end of a program that was told to stop, with what it said; it must have succeeded. */
 async function success(program: ReturnType<MountedVolume['start']>): Promise<string> {

@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { checkout, describeMounted, ended, type MountedVolume, mountVolume, sleep, until } from '../harness/index.ts';
+import { type Extent, Holder } from './holder.ts';
+import { killDaemon, standBy } from './supervision.ts';
+
+/** How often the daemon is killed in each test; `npm run soak:takeover` says more. */
+const ROUNDS = Number(process.env.LAYOUTFS_RESTART_ROUNDS ?? 3);
+const PAGES = 64;
+const PAGE = 4096;
+const programs = join(checkout, 'test', 'mounted', 'programs');
+
+let volume: MountedVolume | undefined;
+
+afterEach(async () => {
+  await volume?.dispose();
+  volume = undefined;
+});
+
+interface Output {
+  text: string;
+  errors: string;
+}
+
+function listen(child: ReturnType<MountedVolume['start']>): Output {
+  const output = { text: '', errors: '' };
+  child.stdout!.on('data', (part: Buffer) => {
+    output.text += part;
+  });
+  child.stderr!.on('data', (part: Buffer) => {
+    output.errors += part;
+  });
+  return output;
+}
+
+async function clean(mounted: MountedVolume): Promise<void> {
+  await mounted.unmount();
+  const fsck = await mounted.layoutfs(['fsck', mounted.image]);
+  expect(fsck.code, fsck.stdout + fsck.stderr).toBe(0);
+}
+
+describeMounted('across a take-over', ['python3'], () => {
+  it(
+    'windows go on: guarded, direct and on the device, kills in the midst of stores',
+    async () => {
+      volume = await mountVolume({ supervised: true, deadline: 240_000 + ROUNDS * 30_000 });
+      const mounted = volume;
+      const stop = join(volume.root, 'stop');
+      await volume.bash(
+        `for f in guarded direct raw; do head -c ${PAGES * PAGE} /dev/urandom > $f; done; sync guarded`,
+      );
+      const holder = await Holder.open(volume);
+      const { id } = await holder.take('/guarded', { kind: 'exclusive' });
+      const raw = await holder.take('/raw');
+      const device = join(volume.dir, '.layout', 'device', String(raw.id));
+      const writers = [`.layout/lease/${id}`, '.layout/direct/direct'].map((path) =>
+        mounted.start('python3', [join(programs, 'window-writer.py'), join(mounted.dir, path), String(PAGES), stop]),
+      );
+      const outputs = writers.map(listen);
+      const progress = (): number[] => outputs.map(({ text }) => text.length);
+      const further = (than: number[]): Promise<void> =>
+        until('both windows are written to', 60_000, () => {
+          for (const [at, { errors }] of outputs.entries())
+            if (errors !== '') throw new Error(`writer ${at}: ${errors}`);
+          return progress().every((length, at) => length > (than[at] as number) + 1);
+        });
+      await holder.ask('map', { path: device, extents: raw.extents });
+      await further(progress());
+      for (let round = 1; round <= ROUNDS; round++) {
+        await standBy(mounted);
+        await holder.ask('store', { round });
+        await killDaemon(mounted);
+        expect(await holder.ask('verify', { round })).toMatchObject({ right: PAGES });
+        // The same inode of the kernel once more, while the first mapping of it is there.
+        const again = await Holder.open(volume);
+        await again.ask('map', { path: device, extents: raw.extents });
+        expect(await again.ask('verify', { round })).toMatchObject({ right: PAGES });
+        await again.kill();
+        await further(progress());
+      }
+      writeFileSync(stop, '');
+      for (const [at, name] of ['guarded', 'direct'].entries()) {
+        const code = await ended(writers[at] as (typeof writers)[0], 60_000);
+        expect(code, outputs[at]?.errors).toBe(0);
+        const sum = createHash('sha256')
+          .update(readFileSync(join(volume.dir, name)))
+          .digest('hex');
+        expect(outputs[at]?.text.trim().split('\n').at(-1), name).toBe(sum);
+      }
+      expect(holder.events, 'nobody recalled anything').toEqual([]);
+      await holder.ask('unmap');
+      await holder.must({ verb: 'return', id: raw.id });
+      await holder.must({ verb: 'return', id });
+      await holder.kill();
+      await clean(volume);
+    },
+    240_000 + ROUNDS * 30_000,
+  );
+
+  it('a window whose lease is recalled while no daemon lives is closed by the next one', async () => {
+    volume = await mountVolume({ supervised: true, options: 'break=60,patience=60' });
+    await volume.bash(`head -c ${PAGES * PAGE} /dev/zero > file`);
+    const holder = await Holder.open(volume);
+    const { id } = await holder.take('/file');
+    const extents: Extent[] = [{ offset: 0, device: 0, length: PAGES * PAGE, state: 'written' }];
+    await holder.ask('map', { path: join(volume.dir, '.layout', 'lease', String(id)), extents });
+    await holder.ask('store', { round: 1 });
+    await standBy(volume);
+    const before = volume.daemonPid;
+    process.kill(before, 'SIGKILL');
+    const truncate = volume.bash('truncate -s 0 file', { timeout: 60_000 });
+    await until('another daemon serves', 60_000, () => volume?.daemonPid !== before);
+    await holder.event('recall', 60_000);
+    // What it stored is there until it lets go.
+    expect(await holder.ask('verify', { round: 1 })).toMatchObject({ right: PAGES });
+    await holder.must({ verb: 'return', id });
+    await truncate;
+    expect((await volume.bash('stat -c %s file')).trim()).toBe('0');
+    await holder.kill();
+    await clean(volume);
+  }, 180_000);
+
+  it(
+    'streams of events tell each event once, in order, to whoever reads, polls, or reads parts of lines',
+    async () => {
+      volume = await mountVolume({
+        supervised: true,
+        options: 'break=60,patience=60',
+        deadline: 240_000 + ROUNDS * 30_000,
+      });
+      const mounted = volume;
+      await volume.bash('for i in 1 2 3; do head -c 1M /dev/zero > f$i; done');
+      const readers = ['block', 'poll', 'bytes'].map((mode) =>
+        mounted.start('python3', [join(programs, 'stream-reader.py'), join(mounted.dir, '.layout', 'events'), mode]),
+      );
+      const outputs = readers.map(listen);
+      await until('the streams are open', 60_000, () => outputs.every(({ errors }) => errors === 'open\n'));
+      const holder = await Holder.open(volume);
+      const taken: number[] = [];
+      let over = false;
+      // Leases come and go all the time, some of them by a recall.
+      const busy = (async () => {
+        for (let i = 0; !over; i++) {
+          const name = `f${1 + (i % 3)}`;
+          const { id } = await holder.must({ verb: 'get', path: `/${name}`, kind: 'direct' });
+          taken.push(id as number);
+          if (i % 2 === 0) {
+            const broken = mounted.bash(`truncate -s ${1_000_000 - 16 * i} ${name}`, { timeout: 60_000 });
+            expect((await holder.event('recall', 60_000)).lease).toBe(id);
+            await holder.must({ verb: 'return', id });
+            await broken;
+          } else await holder.must({ verb: 'return', id });
+        }
+      })();
+      let failure: unknown;
+      busy.catch((error) => {
+        failure = error;
+      });
+      for (let round = 0; round < ROUNDS; round++) {
+        await standBy(mounted);
+        await sleep(50 + 70 * (round % 4));
+        await killDaemon(mounted);
+        const known = taken.length;
+        await until('leases are taken again', 60_000, () => {
+          if (failure) throw failure;
+          return taken.length > known + 1;
+        });
+      }
+      over = true;
+      await busy;
+      const events = ({ text }: Output): { event: string; lease: number; seq: number }[] =>
+        text
+          .split('\n')
+          .slice(0, -1)
+          .map((line) => JSON.parse(line));
+      await until('all streams have told the last lease', 60_000, () =>
+        outputs.every((output) => {
+          const last = events(output).findLast(({ lease }) => lease === taken.at(-1));
+          return last !== undefined && last.event !== 'granted' && last.event !== 'recall';
+        }),
+      );
+      const [first, ...others] = outputs.map(({ text }) => text);
+      for (const other of others) expect(other).toBe(first);
+      const told = events(outputs[0] as Output);
+      const recalls = told.filter(({ event }) => event === 'recall').map(({ lease }) => lease);
+      expect(recalls, 'each recall once, in order').toEqual(taken.filter((_, i) => i % 2 === 0));
+      await holder.kill();
+      for (const reader of readers) reader.kill('SIGKILL');
+      for (const reader of readers) await ended(reader, 10_000);
+      await clean(volume);
+    },
+    240_000 + ROUNDS * 30_000,
+  );
+});
