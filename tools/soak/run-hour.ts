@@ -106,7 +106,9 @@ export async function runHour({ seconds, seed, say }: HourOptions): Promise<Hour
     const work = [
       keepLeases(volume, { random, running, problem }).then((text) => said.push(text)),
       scrubbing(volume, running, problem).then((n) => said.push(`scrub: ${n} times`)),
-      killing(volume, { random, running, from: steady, every: Math.min(22, seconds / 12), now, say }).then((found) => pauses.push(...found)),
+      killing(volume, { random, running, from: steady, every: Math.min(22, seconds / 12), now, say }).then((found) =>
+        pauses.push(...found),
+      ),
       until('the end', deadline, async () => {
         await sleep(200);
         return !running();
