@@ -109,8 +109,8 @@ export async function serveHere(
       ? EXIT.ok
       : tellingReadiness((ready) => serve({ image, dir, options, ready, inherited }));
   }
-  // Requests that come by way of fuse-native can not be taken over.
-  if (!options.supervise || options.transport !== 'kernel') {
+  // Requests that come by way of fuse-native can not be taken over, and a recording is of one daemon.
+  if (!options.supervise || options.transport !== 'kernel' || options.record !== undefined) {
     const { serve } = await import('../mount/daemon.ts');
     return tellingReadiness((ready) =>
       serve({

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { Handover } from '../mount/handover.ts';
 import { close } from '../system/libc.ts';
 import { startTimeOf } from '../system/process.ts';
 import { readHeader } from '../volume/header.ts';
@@ -139,22 +140,24 @@ export interface Servers {
   supervisor: number | undefined;
 }
 
-/** Who serves a mount, seen from outside: its locks, the header of its device, and /proc. */
+/** Who serves a mount, seen from outside: its locks, what its supervisor keeps, the header of its device, and /proc. */
 export function serversOf(mount: Mount): Servers {
   const owner = lockOwner(mount.source);
   if (owner === undefined) return { daemon: undefined, supervisor: undefined };
-  const supervisor = owner > 0 && holdsHandover(owner) ? owner : undefined;
-  const serving = servingProcess(mount);
-  if (serving !== undefined) return { daemon: serving, supervisor: supervisor === serving ? undefined : supervisor };
+  const handover = owner > 0 ? handoverOf(owner) : undefined;
+  if (handover !== undefined) {
+    const daemon = Handover.servingOf(handover);
+    // Without its supervisor a daemon keeps both locks and memory: then the owner of the locks is no more.
+    return { daemon, supervisor: daemon === owner ? undefined : owner };
+  }
   // The header is not for everybody to read. Others may have the image open as well, or a fuse device: both together only
-  // its own processes have.
-  const found =
-    owner > 0 && supervisor === undefined ? owner : openersOf(mount.source).find((pid) => pid !== supervisor);
-  return { daemon: found, supervisor };
+  // its daemon has.
+  const running = owner > 0 && startTimeOf(owner) !== undefined ? owner : undefined;
+  return { daemon: running ?? ownerInHeader(mount) ?? openersOf(mount.source)[0], supervisor: undefined };
 }
 
-/** The daemon as the header of the device names it, if it lives. */
-export function servingProcess(mount: Mount): number | undefined {
+/** The process that the header of the device names, if it lives. */
+function ownerInHeader(mount: Mount): number | undefined {
   try {
     const device = openForLooking(mount.source);
     try {
@@ -168,23 +171,23 @@ export function servingProcess(mount: Mount): number | undefined {
   }
 }
 
-/** Only a supervisor and its daemons have that memory, and of these only the supervisor owns the locks. */
-function holdsHandover(pid: number): boolean {
-  return linksOf(pid).some((link) => link.startsWith('/memfd:layoutfs-handover'));
+/** Path of the memory that a supervisor and its daemons share, by a descriptor of a process. */
+function handoverOf(pid: number): string | undefined {
+  return descriptorsOf(pid).find(([, link]) => link.startsWith('/memfd:layoutfs-handover'))?.[0];
 }
 
 function openersOf(image: string): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => {
-    const links = linksOf(pid);
+    const links = descriptorsOf(pid).map(([, link]) => link);
     return links.includes(image) && links.includes('/dev/fuse');
   });
 }
 
-/** What the descriptors of a process are; none where it ended or is not ours to look at. */
-function linksOf(pid: number): string[] {
+/** The descriptors of a process, by path, and what they are; none where it ended or is not ours to look at. */
+function descriptorsOf(pid: number): [path: string, link: string][] {
   try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => [`/proc/${pid}/fd/${fd}`, linkOf(`/proc/${pid}/fd/${fd}`)]);
   } catch {
     return [];
   }

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from './command.ts';
 import { CommandError, EXIT, usageError } from './exit.ts';
-import { type Mount, mountAt, serversOf, servingProcess } from './mounts.ts';
+import { type Mount, mountAt, serversOf } from './mounts.ts';
 import { print, printJson } from './output.ts';
 
 const DEFAULT_WAIT = 60;
@@ -44,7 +44,7 @@ export const upgrade: Command = {
 async function another(mount: Mount, before: number, seconds: number): Promise<number> {
   const end = performance.now() + seconds * 1000;
   for (;;) {
-    const now = servingProcess(mount);
+    const now = serversOf(mount).daemon;
     if (now !== undefined && now !== before) return now;
     if (performance.now() > end) {
       throw new CommandError(

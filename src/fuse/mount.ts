@@ -35,7 +35,10 @@ const S_IFDIR = 0o40000;
  * fusermount3. Throws SystemError or HelperError. The mount works once a Session on `fd` has answered INIT.
  */
 export function openAndMount(options: MountOptions): { fd: number } {
-  const fd = options.fd ?? openDevice();
+  const fd = options.fd ?? open('/dev/fuse', O.RDWR | O.NONBLOCK);
+  // Where /dev/fuse is not for everybody, it is for the set-uid program.
+  if (fd === -E.ACCES || fd === -E.PERM) return mountByHelper(options);
+  if (fd < 0) throw new SystemError(fd, 'open /dev/fuse');
   const type = options.subtype ? `fuse.${options.subtype}` : 'fuse';
   const r = mount(options.fsname, options.dir, type, options.flags ?? MS.NOSUID | MS.NODEV, mountData(fd, options));
   if (r < 0) {

@@ -12,7 +12,7 @@ import { close } from '../system/libc.ts';
 import type { Tell } from '../system/log.ts';
 import { Volume } from '../volume/volume.ts';
 import { House } from './assemble.ts';
-import { type Handover, STATUS } from './handover.ts';
+import { STATUS } from './handover.ts';
 import { type Inheritance, sendFuse, tellSupervisor } from './inheritance.ts';
 import { describeOptions, leaseEvents, logOf } from './messages.ts';
 import type { MountOptions } from './options.ts';
@@ -84,28 +84,38 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   const saved = before && handover?.info;
   let house: House;
   let recorder: Recorder | undefined;
+  let stop: (() => void) | undefined;
+  /** errors=exit: the mount ends with this process, also under a supervisor. */
+  const giveUp = (): void => {
+    tell('error', 'errors=exit: the daemon ends, and the mount with it');
+    if (handover) handover.status = STATUS.OVER;
+    // Not by process.exit(): that would wait for the thread that waits for the next request.
+    if (stop) stop();
+    else process.exit(1);
+  };
   let fd: number;
   let native: NativeMount | undefined;
   try {
     house = new House(volume, options, systemClock, tell, handover, before !== undefined);
     if (log.enables('debug')) house.onLeaseEvent = leaseEvents(log.of('lease'));
-    if (options.errors === 'exit') house.onFailure = () => setImmediate(() => endAtOnce(handover));
+    if (options.errors === 'exit') house.onFailure = () => setImmediate(giveUp);
     const errno = volume.ready();
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
     if (options.record !== undefined) recorder = openRecorder(options.record, options, dir, tell);
     if (options.transport === 'fuse-native') native = await mountNative(image, dir, options);
-    fd = native?.fd ?? (saved && inherited ? inherited.fuse : mountVolume(image, dir, options, inherited?.fuse));
+    fd = native?.fd ?? (saved && inherited?.fuse) ?? mountVolume(image, dir, options, inherited?.fuse);
   } catch (error) {
     volume.abandon();
     throw error;
   }
-  if (inherited && native === undefined && fd !== inherited.fuse) sendFuse(fd);
+  if (inherited && native === undefined && !saved && fd !== inherited.fuse) sendFuse(fd);
   const recovered = performance.now();
   const connected = (info: ConnectionInfo): void => {
     house.connected(dir, info);
     if (saved) house.control?.refresh();
     if (handover) {
       handover.info = info.toJSON();
+      handover.serving = process.pid;
       handover.status = STATUS.SERVING;
       tellSupervisor();
     }
@@ -151,6 +161,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   if (saved) connected(session.info);
   const forget = unmountOnSignals(dir, house, tell);
   const pass = (): void => session.stop();
+  stop = pass;
   if (inherited) process.on('SIGUSR2', pass);
   try {
     const end = await session.run();
@@ -167,12 +178,6 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   // The package keeps the event loop alive although its thread is done.
   if (native !== undefined) process.exit(errno === 0 ? 0 : 1);
   return errno === 0 ? 0 : 1;
-}
-
-/** errors=exit: the mount ends with this process, also under a supervisor. */
-function endAtOnce(handover: Handover | undefined): void {
-  if (handover) handover.status = STATUS.OVER;
-  process.exit(1);
 }
 
 /**

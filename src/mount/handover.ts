@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { SavedInfo } from '../fuse/init.ts';
 import type { Owed } from '../fuse/notifier.ts';
 import type { TableMemory } from '../namespace/lookups.ts';
@@ -11,7 +12,7 @@ import { bufferAt, fallocate, ftruncate, memfdCreate, mmap, munmap } from '../sy
  * two stores: every part says how it stays readable. What must change together with the metadata is not here but in the
  * redo log; here is what changes with every LOOKUP and OPEN.
  *
- *   0       magic, version, status, length of the INIT agreement (u32 each)
+ *   0       magic, version, status, length of the INIT agreement, process that serves (u32 each)
  *   64      counters (f64 each, `COUNTER`)
  *   512     tables: two records each (offset, bits, bytes; f64) and which of them counts (u32)
  *   1024    INIT agreement, JSON
@@ -25,6 +26,7 @@ const VERSION = 2;
 const AT = {
   STATUS: 8,
   INFO_LENGTH: 12,
+  SERVING: 16,
   COUNTERS: 64,
   ROOTS: 512,
   INFO: 1024,
@@ -104,6 +106,25 @@ export class Handover {
 
   set status(status: number) {
     this.view.setUint32(AT.STATUS, status, true);
+  }
+
+  /** The process that serves the connection, for those who look at it from outside. */
+  set serving(pid: number) {
+    this.view.setUint32(AT.SERVING, pid, true);
+  }
+
+  /** That process, read through any descriptor of the memory (/proc/PID/fd/N); undefined: none, or it is not to be had. */
+  static servingOf(path: string): number | undefined {
+    try {
+      const fd = openSync(path, 'r');
+      const head = Buffer.alloc(AT.SERVING + 4);
+      const length = readSync(fd, head, 0, head.length, 0);
+      closeSync(fd);
+      if (length < head.length || head.readUInt32LE(0) !== MAGIC) return undefined;
+      return head.readUInt32LE(AT.SERVING) || undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** What was agreed on at INIT, for every later daemon; undefined before that. */

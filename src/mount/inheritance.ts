@@ -7,11 +7,14 @@ import { Handover } from './handover.ts';
 export const INHERITED = { FUSE: 3, HANDOVER: 4, DEVICE: 5, DATABASE: 6, SUPERVISOR: 7, CHANNEL: 8, READY: 9 } as const;
 /** In the environment of a supervised daemon. */
 export const SUPERVISED = 'LAYOUTFS_SUPERVISED';
+/** Its values: a descriptor of /dev/fuse comes with it, or is to be had by fusermount3 only. */
+export const WITH_FUSE = '1';
+export const WITHOUT_FUSE = '0';
 
 /** What a daemon gets from its supervisor. */
 export interface Inheritance {
-  /** Descriptor of /dev/fuse: not mounted yet, or of the connection to be taken over. */
-  fuse: number;
+  /** Descriptor of /dev/fuse: not mounted yet, or of the connection to be taken over; undefined: none yet. */
+  fuse: number | undefined;
   handover: Handover;
   /** Open and locked. */
   device: number;
@@ -30,6 +33,7 @@ export function isSupervised(): boolean {
  * longer than taking over. Undefined when there is nobody any more who could want it.
  */
 export function awaitTurn(): Inheritance | undefined {
+  const fuse = process.env[SUPERVISED] === WITH_FUSE ? INHERITED.FUSE : undefined;
   delete process.env[SUPERVISED];
   // Throws where the program has become another version: before anybody counts on this process.
   const handover = Handover.open(INHERITED.HANDOVER);
@@ -37,9 +41,9 @@ export function awaitTurn(): Inheritance | undefined {
   const word = Buffer.alloc(1);
   if (readSync(INHERITED.SUPERVISOR, word, 0, 1, null) === 0) return undefined;
   // One that died in the middle of a blocking read has left it blocking.
-  fcntl(INHERITED.FUSE, F.SETFL, fcntl(INHERITED.FUSE, F.GETFL, 0) | O.NONBLOCK);
+  if (fuse !== undefined) fcntl(fuse, F.SETFL, fcntl(fuse, F.GETFL, 0) | O.NONBLOCK);
   return {
-    fuse: INHERITED.FUSE,
+    fuse,
     handover,
     device: INHERITED.DEVICE,
     database: INHERITED.DATABASE,

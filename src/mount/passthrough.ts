@@ -41,8 +41,8 @@ export class Passthrough {
 
   /** Windows that are open keep their file; the next one registers the device again. */
   close(): void {
-    if (this.backing !== undefined && this.backing > 0) this.session()?.backingClose(this.backing);
-    this.backing = undefined;
+    if (this.backing[0] > 0) this.session()?.backingClose(this.backing[0]);
+    this.backing[0] = 0;
   }
 
   /** By an open file of its own: the kernel keeps it for as long as a window is open, and with it the locks it has. */

@@ -19,7 +19,6 @@ const NOT_REPEATED = ['log', 'log_level', 'log_format', 'record', 'fence_cmd', '
  * absolute (the daemon's directory is /), or inside the mount, where this daemon would wait for itself.
  */
 export function openRecorder(path: string, options: MountOptions, dir: string, tell: Tell): Recorder {
-  if (options.supervise) throw new SystemError(E.INVAL, 'record= and supervise: a recording is of one daemon');
   if (!isAbsolute(path)) throw new SystemError(E.INVAL, `record=${path}: not an absolute path`);
   const folder = join(realpathSync(dirname(path)), '/');
   if (folder.startsWith(join(realpathSync(dir), '/')))

@@ -2,14 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { openDevice as openFuse } from '../fuse/mount.ts';
-import { SOCK } from '../system/constants.ts';
+import { O, SOCK } from '../system/constants.ts';
 import { SystemError } from '../system/errno.ts';
-import { close, recvFd, socketpair } from '../system/libc.ts';
+import { close, open, recvFd, socketpair } from '../system/libc.ts';
 import type { Tell } from '../system/log.ts';
 import { lockDatabase, metadataPath, openDevice } from '../volume/lock.ts';
 import { Handover, STATUS } from './handover.ts';
-import { INHERITED, SUPERVISED, WORD } from './inheritance.ts';
+import { INHERITED, SUPERVISED, WITH_FUSE, WITHOUT_FUSE, WORD } from './inheritance.ts';
 
 export interface SuperviseRequest {
   /** Absolute path of the device file. */
@@ -63,7 +62,10 @@ interface Daemon {
 
 class Supervisor {
   private readonly request: SuperviseRequest;
-  /** Of the connection; where an ordinary user mounts, fusermount3 opens it, and the first daemon sends it here. */
+  /**
+   * Of the connection; below 0 where /dev/fuse is not for everybody. When an ordinary user mounts, fusermount3 opens
+   * another one, which the first daemon sends here.
+   */
   private fuse: number;
   private readonly channel: readonly [ours: number, theirs: number];
   private readonly handover: Handover;
@@ -85,7 +87,7 @@ class Supervisor {
     this.device = openDevice(image, { readOnly }).fd;
     this.database = lockDatabase(metadataPath(image), { readOnly });
     this.handover = Handover.create();
-    this.fuse = openFuse();
+    this.fuse = open('/dev/fuse', O.RDWR | O.NONBLOCK);
     const channel = socketpair(SOCK.STREAM | SOCK.NONBLOCK);
     if (typeof channel === 'number') throw new SystemError(channel, 'socketpair');
     this.channel = channel;
@@ -106,7 +108,7 @@ class Supervisor {
       clearInterval(look);
       for (const timer of this.timers) clearTimeout(timer);
       this.dismiss();
-      for (const fd of [this.fuse, this.device, this.database, ...this.channel]) close(fd);
+      for (const fd of [this.fuse, this.device, this.database, ...this.channel]) if (fd >= 0) close(fd);
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, stop);
       process.off('SIGUSR2', upgrade);
     }
@@ -114,7 +116,7 @@ class Supervisor {
 
   private start(readyFd: number): Daemon {
     const { fuse, handover, device, database } = this;
-    const env: NodeJS.ProcessEnv = { ...process.env, [SUPERVISED]: '1' };
+    const env: NodeJS.ProcessEnv = { ...process.env, [SUPERVISED]: fuse >= 0 ? WITH_FUSE : WITHOUT_FUSE };
     delete env.LAYOUTFS_READY_FD;
     if (readyFd >= 0) env.LAYOUTFS_READY_FD = String(INHERITED.READY);
     const child = spawn(process.execPath, [...process.execArgv, launcher, ...this.request.command], {
@@ -124,7 +126,7 @@ class Supervisor {
         'ignore',
         'inherit',
         'inherit',
-        fuse,
+        fuse >= 0 ? fuse : 'ignore',
         handover.fd,
         device,
         database,
@@ -152,6 +154,7 @@ class Supervisor {
   private serve(daemon: Daemon, word: string): void {
     this.current = daemon;
     daemon.socket.write(word);
+    if (word === WORD.START) return;
     this.later(SLOW_MS, () => {
       if (this.current === daemon && daemon.serving === 0 && !daemon.ended)
         this.request.log('warning', `process ${daemon.process.pid} is still at the recovery after ${SLOW_MS / 1000} s`);
@@ -191,7 +194,7 @@ class Supervisor {
   private receiveFuse(): void {
     const { fd } = recvFd(this.channel[0], Buffer.alloc(1));
     if (fd < 0) return;
-    close(this.fuse);
+    if (this.fuse >= 0) close(this.fuse);
     this.fuse = fd;
   }
 

@@ -37,7 +37,10 @@ function closedFolder(path: string): string | undefined {
 export function whyNoOrdinaryUser(): string | undefined {
   const closed = closedFolder(dirname(dirname(import.meta.dirname))) ?? closedFolder(tmpdir());
   if (closed !== undefined) return `needs ${closed} open to other users`;
-  return (statSync(tmpdir()).mode & 0o002) === 0 ? `needs ${tmpdir()} writable by other users` : undefined;
+  if ((statSync(tmpdir()).mode & 0o002) === 0) return `needs ${tmpdir()} writable by other users`;
+  // fusermount3 opens it with the rights of its caller.
+  const { mode } = statSync('/dev/fuse', { throwIfNoEntry: false }) ?? { mode: 0 };
+  return (mode & 0o006) === 0o006 ? undefined : 'needs /dev/fuse open to other users';
 }
 
 /** A suite on a real mount. Where the machine lacks something, it is skipped and its name tells why. */
