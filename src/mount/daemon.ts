@@ -101,7 +101,7 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
     if (options.errors === 'exit') house.onFailure = () => setImmediate(giveUp);
     const errno = volume.ready();
     if (errno !== 0) throw new Error(`recovery failed: ${errnoName(errno)}`);
-    if (options.record !== undefined) recorder = openRecorder(options.record, options, dir, tell);
+    if (options.record !== undefined) recorder = openRecorder(options.record, dir, tell);
     if (options.transport === 'fuse-native') native = await mountNative(image, dir, options);
     fd = native?.fd ?? (saved && inherited?.fuse) ?? mountVolume(image, dir, options, inherited?.fuse);
   } catch (error) {

@@ -12,13 +12,23 @@ import { describeOptions } from './messages.ts';
 import type { MountOptions } from './options.ts';
 
 /** Options that a replay must not repeat: where messages go, and what concerns other processes. */
-const NOT_REPEATED = ['log', 'log_level', 'log_format', 'record', 'fence_cmd', 'on_expire', 'supervise', 'transport'];
+const NOT_REPEATED = [
+  'log',
+  'log_level',
+  'log_format',
+  'record',
+  'fence_cmd',
+  'on_expire',
+  'supervise',
+  'nosupervise',
+  'transport',
+];
 
 /**
  * Makes the file of a recording, before there is a mount. @throws Error of Node; SystemError for a path that is not
  * absolute (the daemon's directory is /), or inside the mount, where this daemon would wait for itself.
  */
-export function openRecorder(path: string, options: MountOptions, dir: string, tell: Tell): Recorder {
+export function openRecorder(path: string, dir: string, tell: Tell): Recorder {
   if (!isAbsolute(path)) throw new SystemError(E.INVAL, `record=${path}: not an absolute path`);
   const folder = join(realpathSync(dirname(path)), '/');
   if (folder.startsWith(join(realpathSync(dir), '/')))
