@@ -43,6 +43,11 @@ export class BlockMap {
     this.core.onFree = fn;
   }
 
+  /** Told of every new generation of a file's map, in the middle of the change. */
+  set onMoved(fn: (ino: number, gen: number) => void) {
+    this.core.onMoved = fn;
+  }
+
   /** The run from a block on. The object is filled anew by the next call. */
   find(ino: number, block: number): ExtentRun {
     this.core.extents.find(ino, block, this.run);

@@ -45,6 +45,7 @@ export class Core {
   readonly reservations: Reservations;
   readonly blockSize: number;
   onFree: (ino: number, fileBlock: number, deviceBlock: number, length: number) => void;
+  onMoved: (ino: number, gen: number) => void = () => {};
   readonly touch: (inode: MappedInode) => void;
   /** Files that shrank to within a block, and the transaction: until it is durable their last block stays as it is. */
   private readonly shrunk = new Map<number, number>();
@@ -219,7 +220,10 @@ export class Core {
 
   /** The operation changed which blocks the file has; `since`: the generation when it began, which rises only once. */
   changed(inode: MappedInode, since: number): void {
-    if (inode.gen === since) inode.gen++;
+    if (inode.gen === since) {
+      inode.gen++;
+      this.onMoved(inode.ino, inode.gen);
+    }
     this.touch(inode);
   }
 

@@ -1,5 +1,7 @@
 import type { Clock, Timer } from '../system/clock.ts';
 import { E } from '../system/errno.ts';
+import type { Invalidations } from './invalidations.ts';
+import { nodeOf } from './nodes.ts';
 import type { Inodes, LeaseEngine, Notifications } from './ports.ts';
 import type { Span } from './windowrange.ts';
 
@@ -31,11 +33,17 @@ export class Coherence {
   private readonly windows = new Map<number, Set<number>>();
   private readonly pending = new Map<number, Dirty>();
   private readonly ports: CoherencePorts;
+  private readonly invalidations: Invalidations;
   private readonly spans: (node: number, from: number, to: number) => Span[];
 
   /** `spans`: where bytes [from, to) of the file are in a node that is not the file's own. */
-  constructor(ports: CoherencePorts, spans: (node: number, from: number, to: number) => Span[]) {
+  constructor(
+    ports: CoherencePorts,
+    invalidations: Invalidations,
+    spans: (node: number, from: number, to: number) => Span[],
+  ) {
     this.ports = ports;
+    this.invalidations = invalidations;
     this.spans = spans;
   }
 
@@ -84,7 +92,9 @@ export class Coherence {
     // To any end, where no length is given.
     const end = length > 0 ? offset + length : Number.POSITIVE_INFINITY;
     // Where there are no pages, the size may be stale all the same; forgetting attributes waits for nobody.
-    const paged = inodes.get(ino)?.mayHavePages !== false;
+    const inode = inodes.get(ino);
+    const paged = inode?.mayHavePages !== false;
+    const size = inode?.size ?? 0;
     let timer: Timer | undefined;
     let over = false;
     const finish = (errno: number): void => {
@@ -102,7 +112,7 @@ export class Coherence {
       if (spans.length === 0) left.delete(node);
       let unsent = spans.length;
       for (const { from, to } of spans) {
-        this.send(node, from, to - from).then(() => {
+        this.dropPages(node, from, to, size).then(() => {
           if (--unsent === 0) left.delete(node);
           if (left.size === 0) finish(0);
         });
@@ -144,6 +154,11 @@ export class Coherence {
     const { offset, end } = dirty;
     this.pending.set(node, { offset: Number.POSITIVE_INFINITY, end: 0, sending: true });
     this.send(node, offset, end - offset).then(() => this.flush(node));
+  }
+
+  private dropPages(node: number, from: number, to: number, size: number): Promise<number> {
+    if (from < 0) return this.send(node, -1, 0);
+    return this.invalidations.drop(node, from, to, nodeOf(node)?.area === 'device' ? to : size);
   }
 
   /** Length 0 is "to the end" for the kernel, as is anything below. */

@@ -24,6 +24,7 @@ export function layoutEvent(event: LeaseEvent): LayoutEvent {
     target: event.target,
     deadline_ms: event.deadlineMs,
     breaker: breaker && { pid: breaker.pid, command: breaker.command, operation: breaker.operation },
+    gen: event.gen,
     method: event.method,
     result: event.result,
     strength: event.strength,

@@ -1,11 +1,10 @@
 import type { WindowPort } from '../lease/ports.ts';
 import { E } from '../system/errno.ts';
 import { Coherence } from './coherence.ts';
+import { Invalidations } from './invalidations.ts';
 import type { ControlPorts } from './ports.ts';
 import type { Place, Span, WindowRange } from './windowrange.ts';
 
-/** Bytes that one invalidation covers at most: other users of the mount are served between two of them. */
-const STEP = 64 * 2 ** 20;
 /** Pieces of a device window that are dropped one by one; of more, all from the first to the last. */
 const MANY = 64;
 
@@ -18,13 +17,15 @@ export class Windows implements WindowPort {
   readonly coherence: Coherence;
   /** Told of every node before its pages are dropped because a lease is over. */
   onRefused: (node: number) => void = () => {};
+  private readonly invalidations: Invalidations;
   private readonly open = new Map<number, Map<WindowRange, number>>();
   /** By node: windows under `.layout/direct` share one, those of one lease too. */
   private readonly showing = new Map<number, Set<WindowRange>>();
 
   constructor(ports: ControlPorts) {
     this.ports = ports;
-    this.coherence = new Coherence(ports, (node, from, to) => this.spans(node, from, to));
+    this.invalidations = new Invalidations(ports.notifier);
+    this.coherence = new Coherence(ports, this.invalidations, (node, from, to) => this.spans(node, from, to));
   }
 
   /** `node`: the inode of the kernel that shows the range. */
@@ -107,29 +108,15 @@ export class Windows implements WindowPort {
 
   private async invalidate(nodes: number[], offset: number, end: number): Promise<number> {
     for (const node of nodes) {
-      const touched = this.placed(node).flatMap((place) => place.touched());
-      for (const { from, to } of touched) {
-        const errno = await this.drop(node, from, to - from);
+      const places = this.placed(node);
+      const spans = places.length > 0 ? places.flatMap((place) => place.touched()) : [{ from: offset, to: end }];
+      const size = places.length > 0 ? Number.POSITIVE_INFINITY : this.sizeBehind(node);
+      for (const { from, to } of spans) {
+        const errno = await this.invalidations.drop(node, from, to, size);
         if (errno !== 0) return errno;
       }
-      if (this.placed(node).length > 0) continue;
-      const size = Math.min(end, this.sizeBehind(node));
-      let from = offset;
-      for (; from + STEP < size; from += STEP) {
-        const errno = await this.drop(node, from, STEP);
-        if (errno !== 0) return errno;
-      }
-      // The rest to any end, where the range has none: the file may have been longer when it was mapped.
-      const errno = await this.drop(node, from, Number.isFinite(end) ? end - from : 0);
-      if (errno !== 0) return errno;
     }
     return 0;
-  }
-
-  private async drop(node: number, offset: number, length: number): Promise<number> {
-    const errno = -(await this.ports.notifier.invalInode(node, offset, length));
-    // The kernel has forgotten the inode: nobody has it mapped.
-    return errno === E.NOENT ? 0 : errno;
   }
 
   /** Where bytes [from, to) of the file are in a node. */

@@ -38,6 +38,8 @@ export interface LeaseEvent {
   method?: string;
   result?: string;
   strength?: Strength;
+  /** gen: generation of the block map now. */
+  gen?: number;
   /** quarantine: blocks of the device. */
   deviceBlock?: number;
   blocks?: number;

@@ -87,6 +87,8 @@ export class Lease {
   grantedAt = 0;
   endedS: number | undefined;
   raw = false;
+  /** The holder has the map as it is now; told that it has changed, he is told again only when he has asked for it anew. */
+  mapped = false;
   proof: Strength | undefined;
   recall: Recall | undefined;
   fence: Fence | undefined;

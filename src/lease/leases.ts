@@ -30,6 +30,7 @@ import { bindHandle, fileClosed, processDied, sessionClosed } from './bind.ts';
 import { Breaking } from './breaking.ts';
 import { downgrade, upgrade } from './change.ts';
 import { Core } from './core.ts';
+import { emit } from './emit.ts';
 import { refusalBy } from './explain.ts';
 import { endProven, endUnproven, retryFences, retryLater, retrySoon, startFence } from './fence.ts';
 import { get } from './get.ts';
@@ -244,9 +245,21 @@ export class Leases implements LeaseEngine {
     const lease = this.core.leases.get(id);
     if (!lease) return;
     lease.forgotten = undefined;
+    lease.mapped = true;
     if (lease.raw) return;
     lease.raw = true;
     this.core.save(lease);
+  }
+
+  /** The block map of a file is of another generation: event `gen` for holders who know it, until they ask for it anew. */
+  mapMoved(ino: number, gen: number): void {
+    this.core.files.get(ino)?.index.each(0, Number.POSITIVE_INFINITY, (lease) => {
+      if (lease.mapped && isLive(lease.state)) {
+        lease.mapped = false;
+        emit(this.core, lease, 'gen', 'the block map has changed', { gen });
+      }
+      return false;
+    });
   }
 
   windowOpened(id: number, kind: 'guarded' | 'device'): void {

@@ -152,6 +152,7 @@ export class House {
     inodes.freeBlocks = (inode) => blockmap.remove(inode, EXTENTS_AT_ONCE);
     inodes.later = setImmediate;
     space.onShortage = () => inodes.finishReaping();
+    blockmap.onMoved = (ino, gen) => leases.mapMoved(ino, gen);
     blockmap.onFree = (ino, fileBlock, deviceBlock, length) => {
       if (leases.dispose(ino, fileBlock, deviceBlock, length) === 'free') space.release(deviceBlock, length);
     };

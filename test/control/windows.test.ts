@@ -275,7 +275,7 @@ attempt('store after', lambda: os.pwrite(d, b'LATE', at[0]))
     });
 
     it('keeps its metadata where it lasts: not beside the device, in /dev', async () => {
-      const refused = await volume.run('sh', ['-c', 'exec node "$0" mkfs --force "$(readlink "$IMG")"', layoutfs]);
+      const refused = await volume.run('sh', ['-c', 'exec node "$0" mkfs "$(readlink "$IMG")"', layoutfs]);
       expect(refused.code).not.toBe(0);
       expect(refused.stderr).toContain('would be in memory (/dev) and lost at the next start');
     });

@@ -21,6 +21,7 @@ export function controlPage(): string[] {
     '- A verb that waits holds the write; a signal ends it with EINTR. O_NONBLOCK is for reading.',
     '- A reader without O_NONBLOCK waits for a line. Replies that nobody reads stop the session at 1 MiB (ENOBUFS); of events the newest',
     '  are kept, and `overflow` says how many were lost: `ls` and `map` tell the state.',
+    '- Who has asked for the `map` of a lease gets one event `gen` when the block map changes, and no more until he asks again.',
     '',
     'Two equal forms, the reply in the form of the request:',
     '',
