@@ -83,13 +83,13 @@ export async function runDirect(volume: MountedVolume, { seconds, seed }: Direct
   over = true;
   for (const child of living.values()) child.kill('SIGKILL');
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
-  const rows = async (table: string): Promise<number> =>
-    Number(await volume.bash(`tail -n +2 .layout/${table} | grep -vc ' revoked ' || true`));
-  await until(
-    'all leases are over and quarantine is empty',
-    60_000,
-    async () => (await rows('leases')) + (await rows('quarantine')) === 0,
-  );
+  const left = (): Promise<string> =>
+    volume.bash("tail -n +2 .layout/leases | grep -v ' revoked ' || true; tail -n +2 .layout/quarantine");
+  // A fence that failed is tried again after up to 180 s.
+  const drained = until('all leases are over and quarantine is empty', 240_000, async () => (await left()) === '');
+  await drained.catch(async (error: Error) => {
+    throw new Error(`${error.message}:\n${await left()}${volume.messages().slice(-4000)}`);
+  });
   counts.committed = await verify(volume);
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
   return JSON.stringify(counts);
