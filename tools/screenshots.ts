@@ -10,7 +10,12 @@ const out = join(checkout, 'docs', 'pictures');
 mkdirSync(out, { recursive: true });
 
 await using volume = await mountVolume({ size: '256m', options: 'commit=0.05' });
-const layoutfs = async (...args: string[]): Promise<string> => (await volume.layoutfs(args)).stdout;
+const layoutfs = async (...args: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await volume.layoutfs(args);
+  if (code !== 0 || (stdout === '' && args[0] !== 'seal'))
+    throw new Error(`layoutfs ${args.join(' ')}: exit ${code}: ${stderr}`);
+  return stdout;
+};
 
 await volume.bash(`
   mkdir db log
@@ -25,6 +30,12 @@ const hold = (command: string, ...requests: string[]): Promise<unknown> => {
 };
 await hold('postgres', 'get path=/db/data.ibd kind=direct', 'get path=/db/undo kind=direct range=0-4m');
 await hold('backup', 'get path=/log/2 kind=layout');
+// One that does not answer, and may still write: its blocks go into quarantine.
+const ghost = `exec 3<> "$MNT/.layout/ctl"; echo 'get path=/log/35 kind=direct timeout=200ms on_expire=none' >&3
+  read -r _ id _ <&3; exec 4<> "$MNT/.layout/device/\${id#id=}"; echo "$id"; exec sleep 300`;
+const silent = volume.start('bash', ['-c', ghost]);
+await new Promise((resolve) => silent.stdout!.once('data', resolve));
+await volume.bash('truncate -s 0 log/35');
 volume.start('truncate', ['-s', '1M', join(volume.dir, 'db/data.ibd')]);
 volume.start('truncate', ['-s', '0', join(volume.dir, 'log/2')]);
 volume.start('bash', ['-c', 'while :; do cat "$MNT"/log/* > /dev/null; echo x >> "$MNT/log/new"; sleep 0.02; done']);
@@ -65,9 +76,10 @@ function terminal(said: string): string {
 }
 
 const env = { FORCE_COLOR: '1', COLUMNS: '100' };
-await shoot('top', terminal(await layoutfs('top', volume.dir, '--once', '--interval', '0.5')), 900, 560);
+const top = await volume.layoutfs(['top', volume.dir, '--once', '--interval', '0.5'], { env });
+await shoot('top', terminal(top.stdout), 900, 560);
 const map = await volume.layoutfs(['map', volume.dir, '--rows', '12'], { env });
-await shoot('map', terminal(map.stdout), 900, 400);
+await shoot('map', terminal(map.stdout), 900, 420);
 await shoot('map-html', await layoutfs('map', volume.dir, '--html', '-'), 1200, 960);
 await shoot(
   'lease-graph',

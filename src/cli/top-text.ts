@@ -95,14 +95,20 @@ export function topText(
       columns,
     ),
     cut(
-      `commits ${rate(view.commitsPerSecond)}/s  log ${bytes(view.walBytes)}  inode cache ${hits}  parked ${view.parked}  ` +
-        `granted ${view.granted}  refused ${view.refused}  recalls ${view.recalls}  fences ${view.fences}`,
+      `commits ${rate(view.commitsPerSecond)}/s  log ${bytes(view.walBytes)}  inode cache ${hits}  parked ${view.parked}`,
+      columns,
+    ),
+    cut(
+      `leases granted ${view.granted}  refused ${view.refused}  recalls ${view.recalls}  fences ${view.fences}`,
       columns,
     ),
     '',
   ];
-  const part = (title: string, text: string): void => {
-    lines.push(bold(title), ...text.split('\n').map((line) => cut(line, columns)), '');
+  // What somebody waits for stands out; everything else is calm.
+  const amber = (text: string): string => (color ? `\x1b[38;5;214m${text}\x1b[0m` : text);
+  const part = (title: string, text: string, marked: (row: number) => boolean = () => false): void => {
+    const rows = text.split('\n').map((line) => cut(line, columns));
+    lines.push(bold(title), ...rows.map((line, at) => (at > 0 && marked(at - 1) ? amber(line) : line)), '');
   };
   if (view.operations.length > 0) {
     const shown = view.operations.slice(0, OPERATIONS);
@@ -135,7 +141,9 @@ export function topText(
       l.deadline,
       l.path,
     ]);
-    part('Leases', table(['id', 'kind', 'mode', 'state', 'holder', 'age', 'left', 'path'], cells));
+    part('Leases', table(['id', 'kind', 'mode', 'state', 'holder', 'age', 'left', 'path'], cells), (row) => {
+      return order[row]?.state !== 'granted';
+    });
   }
   if (lines.at(-1) === '') lines.pop();
   if (lines.length <= rows) return lines;

@@ -54,10 +54,10 @@ async function once(mount: Mount, interval: number, json: boolean): Promise<numb
   const before = await snapshot(mount);
   await pause(interval);
   const now = await snapshot(mount);
-  const { columns } = screen();
+  const { columns, color } = screen();
   const view = rates(before, now);
   if (json) printJson({ dir: mount.dir, image: mount.source, ...view, leases: now.leases, waiters: now.waiters });
-  else print(topText(mount.dir, view, now, { columns, rows: Number.POSITIVE_INFINITY, color: false }).join('\n'));
+  else print(topText(mount.dir, view, now, { columns, rows: Number.POSITIVE_INFINITY, color }).join('\n'));
   return EXIT.ok;
 }
 

@@ -25,6 +25,8 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; }
   border-radius: 4px; font-size: 13px; max-width: 34rem; overflow-wrap: anywhere; }
 .runs { display: flex; align-items: end; gap: 2px; height: 6rem; }
 .runs div { flex: 1; background: #4c78a8; min-height: 1px; }
+.sizes { display: flex; gap: 2px; font-size: 12px; opacity: .75; margin-top: .2rem; font-variant-numeric: tabular-nums; }
+.sizes span { flex: 1; white-space: pre-line; overflow: hidden; }
 `;
 
 /** One page without any other file: the device drawn by spans, zoomable, with tooltips, a legend and the free runs. */
@@ -50,6 +52,7 @@ export function deviceHtml(map: DeviceMap): string {
       `<div style="height:${((100 * n) / most).toFixed(1)}%" title="${n} free runs of ${bytes(2 ** k * map.blockSize)} ` +
       `to ${bytes(2 ** (k + 1) * map.blockSize)}"></div>`,
   );
+  const sizes = map.freeRuns.map((n, k) => `<span>${bytes(2 ** k * map.blockSize)}${n > 0 ? `\n${n} ×` : ''}</span>`);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -69,6 +72,7 @@ export function deviceHtml(map: DeviceMap): string {
 <h2 style="font-size:1rem">Free runs by length</h2>
 <p>The longest is ${bytes(map.longestFree * map.blockSize)}; ${(100 * scattered(map)).toFixed(0)}% of the free space lies elsewhere.</p>
 <div class="runs" id="runs">${bars.join('')}</div>
+<div class="sizes" aria-hidden="true">${sizes.join('')}</div>
 <script type="application/json" id="data">${json}</script>
 <script>${PAGE_SCRIPT}</script>
 </body>
