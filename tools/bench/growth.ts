@@ -289,7 +289,8 @@ export class Growths {
   /** `told`: the time it took is a figure with this name; `bar`: at most so many ms. */
   private async mount(image: string, options: string[], told?: string, bar?: number): Promise<Mounted> {
     const urgent = this.plan.prefix.length > 0 ? URGENT : [];
-    const at = await mount(image, `${image}-mnt`, this.undo, options, urgent);
+    // One process: what it costs, and what a kill leaves, is that of the daemon alone.
+    const at = await mount(image, `${image}-mnt`, this.undo, ['nosupervise', ...options], urgent);
     if (told !== undefined) this.fact(told, at.mountMs / 1000, 's', bar === undefined ? undefined : bar / 1000);
     if (this.plan.prefix.length > 0) isolate({ pid: at.pid, threads: [at.pid] });
     return at;

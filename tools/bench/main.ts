@@ -113,29 +113,33 @@ async function main(): Promise<number> {
       undo,
       positionals.length === 0 || positionals.includes('leases'),
     );
-    await single(parts, results, plan, folder, undo);
     if (values.quick && positionals.length === 0) {
       const left = [...ROWS, ...PARTS].filter((row) => row.slow).map(({ name }) => name);
       results.skipped.push({ name: left.join(', '), why: 'left out by --quick' });
     }
-    const table = markdown(results);
-    console.log(table);
     const complete = !wanted && positionals.length === 0;
-    if (values.out !== undefined || complete) {
-      const out = values.out ?? import.meta.dirname;
-      mkdirSync(out, { recursive: true });
-      writeFileSync(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
-      writeFileSync(join(out, 'results.md'), table);
-      writeFileSync(join(out, 'results.svg'), svg(results));
+    const out = values.out ?? (complete ? import.meta.dirname : undefined);
+    write(results, out);
+    for (const [place, part] of parts.entries()) {
+      plan.say(`[${place + 1}/${parts.length}] ${part.name}`);
+      await single(part, results, plan, folder, undo);
+      write(results, out);
     }
+    console.log(markdown(results));
     return 0;
   } finally {
     undo.all();
   }
 }
 
+interface Part {
+  name: string;
+  slow?: boolean;
+  run: (at: At) => Promise<void>;
+}
+
 /** What is measured on volumes of its own, after the rows. */
-const PARTS: readonly { name: string; slow?: boolean; run: (at: At) => Promise<void> }[] = [
+const PARTS: readonly Part[] = [
   { name: 'conflict', run: async ({ results, folder }) => void results.facts.push(await conflictCheck(folder)) },
   { name: 'extents', slow: true, run: ({ growths }) => growths.extents() },
   { name: 'entries', slow: true, run: ({ growths }) => growths.entries() },
@@ -163,26 +167,32 @@ interface At {
   growths: Growths;
 }
 
-async function single(parts: typeof PARTS, results: Results, plan: Plan, folder: string, undo: Undo): Promise<void> {
-  for (const [place, { name, run }] of parts.entries()) {
-    plan.say(`[${place + 1}/${parts.length}] ${name}`);
-    const home = join(folder, `part-${name}`);
-    mkdirSync(home);
-    const mine = new Undo();
-    const stop = undo.add(() => mine.all());
-    const growths = new Growths(plan, home, mine);
-    try {
-      await run({ results, plan, folder: home, undo: mine, growths });
-    } catch (error) {
-      const why = (error as Error).message.split('\n')[0]?.replaceAll(home, '') ?? '';
-      plan.say(`  ${name}: ${why}`);
-      results.skipped.push({ name, why });
-    }
-    results.growth?.push(...growths.rows);
-    results.facts.push(...growths.facts);
-    stop();
-    rmSync(home, { recursive: true, force: true });
+async function single({ name, run }: Part, results: Results, plan: Plan, folder: string, undo: Undo): Promise<void> {
+  const home = join(folder, `part-${name}`);
+  mkdirSync(home);
+  const mine = new Undo();
+  const stop = undo.add(() => mine.all());
+  const growths = new Growths(plan, home, mine);
+  try {
+    await run({ results, plan, folder: home, undo: mine, growths });
+  } catch (error) {
+    const why = (error as Error).message.split('\n')[0]?.replaceAll(home, '') ?? '';
+    plan.say(`  ${name}: ${why}`);
+    results.skipped.push({ name, why });
   }
+  results.growth?.push(...growths.rows);
+  results.facts.push(...growths.facts);
+  stop();
+  rmSync(home, { recursive: true, force: true });
+}
+
+/** After each part, so that a run that is broken off leaves what it has. */
+function write(results: Results, out: string | undefined): void {
+  if (out === undefined) return;
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(join(out, 'results.md'), markdown(results));
+  writeFileSync(join(out, 'results.svg'), svg(results));
 }
 
 function does({ name, only }: Peer, { on, mode, among, without }: Row): boolean {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from '../command.ts';
 import { URGENT } from '../isolate.ts';
@@ -17,12 +17,35 @@ export interface Mounted {
   mountMs: number;
   /** Unmounts and waits for the end of the daemon: a clean stop. */
   stop(): Promise<void>;
-  /** SIGKILL, and the dead mount is taken away. */
+  /** SIGKILL, and the dead mount is taken away; only of a mount without a supervisor. */
   kill(): Promise<void>;
 }
 
 export function make(image: string, size: number): void {
   command(process.execPath, [CLI, 'mkfs', image, '--size', String(size)]);
+}
+
+/**
+ * The process that serves the mount: the one below its supervisor that has the metadata open, or, without a supervisor, the
+ * command itself.
+ */
+function daemonOf(command: number, image: string): number {
+  const metadata = realpathSync(`${image}.meta`);
+  const below = readFileSync(`/proc/${command}/task/${command}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
+  const serving = below.find((pid) =>
+    readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`) === metadata;
+      } catch {
+        return false; // closed meanwhile
+      }
+    }),
+  );
+  return serving ?? command;
 }
 
 /** Mounts a volume, with `options` of -o; undone by `undo` unless it was stopped. */
@@ -46,7 +69,7 @@ export async function mount(
   return {
     image,
     dir,
-    pid: child.pid as number,
+    pid: daemonOf(child.pid as number, image),
     mountMs,
     async stop() {
       unmount(dir);
