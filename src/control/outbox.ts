@@ -73,8 +73,16 @@ export class Outbox {
     this.deliver(this.promise(line));
   }
 
-  /** Keeps a reply whose time has not come, but which the next daemon would have to give: then `deliver`. */
-  promise(line: string): Line {
+  /**
+   * Keeps a reply whose time has not come, but which the next daemon would have to give: then `deliver`. `instead` of one
+   * that was promised before.
+   */
+  promise(line: string, instead?: Line): Line {
+    if (instead) {
+      instead.bytes = Buffer.from(line, 'utf8');
+      this.journal?.cut(instead.seq, instead.bytes);
+      return instead;
+    }
     const item = { seq: this.nextSeq++, bytes: Buffer.from(line, 'utf8'), events: 0 };
     this.journal?.add(item);
     return item;
@@ -139,12 +147,23 @@ export class Outbox {
     this.allowance.bytes += bytes;
   }
 
+  /** After the operation that has something to tell: what it does is in one piece in the redo log, no reply in its midst. */
   private wake(): void {
+    if (this.readers.length === 0) this.notify();
+    else if (this.notifier.defer) this.notifier.defer(() => this.serve());
+    else this.serve();
+  }
+
+  private serve(): void {
     while (this.items.length > 0) {
       const reader = this.readers.shift();
       if (!reader) break;
       reader.request.ok(this.take(reader.request, reader.size));
     }
+    this.notify();
+  }
+
+  private notify(): void {
     if (this.items.length > 0 && this.kernelHandle !== 0) void this.notifier.poll(this.kernelHandle);
   }
 

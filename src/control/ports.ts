@@ -110,6 +110,8 @@ export interface Durability {
 export interface Notifications {
   invalInode(ino: number, offset: number, length: number): Promise<number>;
   invalEntry(parent: number, name: Uint8Array): Promise<number>;
+  /** Runs `fn` soon, when the operation under way is done and answered; where it is not there, at once. */
+  defer?(fn: () => void): void;
   poll(kernelHandle: number): Promise<number>;
 }
 

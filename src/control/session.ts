@@ -193,7 +193,7 @@ export class ControlSession implements Handle {
       let promised: Line | undefined;
       const settled = (outcome: Outcome): void => {
         // Done, but not on the disk yet: the next daemon must not do it again, but tell how it ended.
-        promised = this.outbox.promise(this.lineOf(parsed, outcome));
+        promised = this.outbox.promise(this.lineOf(parsed, outcome), promised);
         this.leave(request, lines, i + 1, size);
       };
       const asker = this.save ? { ...this.asker(request), settled } : this.asker(request);

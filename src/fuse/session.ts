@@ -140,6 +140,9 @@ export class Session implements RequestOwner {
   private end: End | undefined;
   private replied = false;
   private resolving: boolean;
+  /** Handlers under way: one, or one that runs others. */
+  private depth = 0;
+  private readonly deferred: (() => void)[] = [];
 
   constructor(options: SessionOptions) {
     this.options = options;
@@ -227,6 +230,12 @@ export class Session implements RequestOwner {
     request.onInterrupt = undefined;
     request.answer = Answer.OPEN;
     this.handle(request);
+  }
+
+  /** Runs `fn` right after the handler that is under way, or else when this turn is over: its replies are not in the midst of an operation. */
+  defer(fn: () => void): void {
+    if (this.depth > 0) this.deferred.push(fn);
+    else queueMicrotask(fn);
   }
 
   /** Registers `fd` of a regular file as a backing of passthrough opens: its id, or -errno. Needs CAP_SYS_ADMIN. */
@@ -375,6 +384,7 @@ export class Session implements RequestOwner {
       else request.error(E.NOSYS);
       return;
     }
+    this.depth++;
     try {
       handler(request);
       if (request.answer === Answer.OPEN) this.report(`the handler of ${operationName(request.opcode)} did not reply`);
@@ -382,7 +392,9 @@ export class Session implements RequestOwner {
       this.report(`the handler of ${operationName(request.opcode)} threw ${(error as Error)?.message}`, error);
       this.handlerThrew?.(error);
     }
+    this.depth--;
     if (request.answer === Answer.OPEN) this.giveUp(request);
+    if (this.deferred.length > 0 && this.depth === 0) for (const fn of this.deferred.splice(0)) fn();
   }
 
   private giveUp(request: Request): void {

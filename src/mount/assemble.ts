@@ -239,6 +239,7 @@ export class House {
           this.session?.notifier.invalInode(ino, offset, length) ?? Promise.resolve(0),
         invalEntry: (parent, name) => this.session?.notifier.invalEntry(parent, name) ?? Promise.resolve(0),
         poll: (kernelHandle) => this.session?.notifier.poll(kernelHandle) ?? Promise.resolve(0),
+        defer: (fn) => (this.session ? this.session.defer(fn) : fn()),
       },
       passthrough,
       guard: fs.guard,

@@ -58,7 +58,8 @@ async function keep(volume: MountedVolume, number: number, load: LeaseLoad, coun
         await stored(volume, name, round, load);
       } else if (end < 0.6) {
         const cut = volume.run('truncate', ['-s', '0', name], { timeout: 120_000 });
-        const recall = await holder.event('recall', 60_000);
+        const recall = await holder.event('recall', 120_000);
+        if (recall.lease !== id) return load.problem(`lease ${id}: told of ${JSON.stringify(recall)}`);
         await holder.ask('unmap');
         await holder.must({ verb: 'return', id, ...(recall.seq === undefined ? {} : { seq: recall.seq }) });
         const { code, stderr } = await cut;

@@ -39,12 +39,11 @@ const SAMPLES = 600;
 export async function runHour({ seconds, seed, say }: HourOptions): Promise<HourResult> {
   const stress = await compile('stress');
   const deadline = (seconds + 900) * 1000;
-  // Descriptors of holders come and go by the second: a break must not wait long for one that was killed.
   await using volume = await mountVolume({
     size: '512m',
     supervised: true,
     deadline,
-    options: 'break=5,patience=30,tombstone=5',
+    options: 'break=60,patience=60,tombstone=5',
   });
   const problems: string[] = [];
   const said: string[] = [];
@@ -124,13 +123,13 @@ export async function runHour({ seconds, seed, say }: HourOptions): Promise<Hour
   }
   for (const [name, child] of programs) {
     if (name === 'events') child.kill('SIGTERM');
-    const code = await ended(child, 120_000).catch((error) => String(error));
+    const code = await ended(child, 300_000).catch((error) => String(error));
     if (name !== 'events' && code !== 0) problem(`${name} ended with ${code}`);
   }
   said.push(...texts.map((text) => text()).filter((text) => text !== ''));
   if (volume.messages().includes('threw')) problem('a handler threw; see the messages');
   for (const line of eventProblems(readFileSync(join(volume.root, 'events'), 'utf8'))) problem(line);
-  await finish(volume, ledger, problem);
+  await finish(volume, ledger, problem).catch((error) => problem(String(error)));
   const mine = samples.filter(({ pid, at }) => pid === first && at > steady * WARM_UP && at < steady);
   const span = Math.max(1, (steady * (1 - WARM_UP)) / 20);
   return {
@@ -206,6 +205,7 @@ interface Killing {
 async function killing(volume: MountedVolume, { random, running, now, from, every, say }: Killing): Promise<number[]> {
   const pauses: number[] = [];
   while (running() && now() < from) await sleep(200);
+  say('from here on daemons are killed');
   while (running()) {
     const wait = now() + 2 + random() * (every - 2);
     while (running() && now() < wait) await sleep(100);

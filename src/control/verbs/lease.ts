@@ -92,6 +92,8 @@ export function return_(context: VerbContext, values: RequestOf<'return'>, done:
       // Windows show nothing of what is not leased any more.
       if (result.ok) windows.close(values.id, view?.ino ?? 0, offset, offset + length, () => {});
       if (!result.ok || !late || view === undefined) return returned(context, result, false, done);
+      // It is done: a daemon that takes over must know so, and knows nothing better of the pages.
+      context.asker.settled?.({ reply: returnReply(result, true) }, done as (outcome: Outcome) => void);
       windows.coherence.drop(view.ino, offset, length, (busy) => returned(context, result, busy !== 0, done), [
         view.ino,
       ]);
@@ -127,8 +129,12 @@ export function return_(context: VerbContext, values: RequestOf<'return'>, done:
 
 function returned(context: VerbContext, result: ReturnResult, stale: boolean, done: Done<'return'>): void {
   if (!result.ok) return done(refused(result.errno, result.refusal));
+  durably(context, returnReply(result, stale), done);
+}
+
+function returnReply(result: ReturnResult & { ok: true }, stale: boolean): ReplyOf<'return'> {
   const rest = result.rest && { rest: result.rest.id, rest_seq: result.rest.seq, rest_name: result.rest.name };
-  durably(context, { ...changedReply(result), ...rest, ...(stale ? { stale } : {}) }, done);
+  return { ...changedReply(result), ...rest, ...(stale ? { stale } : {}) };
 }
 
 /** A verb that changes a lease at once: its reply once the change is on disk. */
