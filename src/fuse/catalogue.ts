@@ -17,9 +17,9 @@ export interface Operation {
   readonly silent: boolean;
 }
 
-type Row = [request: StructName | '', names: number, reply?: StructName[]];
+type Row = readonly [request: StructName | '', names: 0 | 1 | 2, reply?: readonly StructName[]];
 
-const ROWS: Readonly<Record<keyof typeof OP, Row>> = {
+const ROWS = {
   LOOKUP: ['', 1, ['entry_out']],
   FORGET: ['forget_in', 0],
   GETATTR: ['getattr_in', 0, ['attr_out']],
@@ -71,7 +71,13 @@ const ROWS: Readonly<Record<keyof typeof OP, Row>> = {
   TMPFILE: ['create_in', 1, ['entry_out', 'open_out']],
   STATX: ['statx_in', 0, ['statx_out']],
   COPY_FILE_RANGE_64: ['copy_file_range_in', 0, ['copy_file_range_out']],
-};
+} as const satisfies Record<keyof typeof OP, Row>;
+
+export type OperationName = keyof typeof ROWS;
+/** The struct that a request of this operation begins with; '' for none. */
+export type RequestStruct<Name extends OperationName> = (typeof ROWS)[Name][0];
+/** How many names follow it. */
+export type NameCount<Name extends OperationName> = (typeof ROWS)[Name][1];
 
 const SILENT: ReadonlySet<number> = new Set([OP.FORGET, OP.BATCH_FORGET, OP.INTERRUPT, OP.NOTIFY_REPLY]);
 

@@ -23,18 +23,17 @@ export interface Struct {
 
 const WIDTH: Readonly<Record<FieldType, number>> = { u16: 2, u32: 4, i32: 4, u64: 8, i64: 8 };
 
-/** Fields as "name:type", in order; `_N` is N bytes that nobody reads; `name:struct` embeds another struct. */
+/**
+ * Fields as "name:type", in order; `_N` is N bytes that nobody reads; `name:struct` embeds another struct. Each in one piece,
+ * because the types of `decode` are read off these texts.
+ */
 const LAYOUTS = {
-  attr:
-    'ino:u64 size:u64 blocks:u64 atime:i64 mtime:i64 ctime:i64 atimensec:u32 mtimensec:u32 ctimensec:u32 mode:u32 ' +
-    'nlink:u32 uid:u32 gid:u32 rdev:u32 blksize:u32 flags:u32',
+  attr: 'ino:u64 size:u64 blocks:u64 atime:i64 mtime:i64 ctime:i64 atimensec:u32 mtimensec:u32 ctimensec:u32 mode:u32 nlink:u32 uid:u32 gid:u32 rdev:u32 blksize:u32 flags:u32',
   kstatfs: 'blocks:u64 bfree:u64 bavail:u64 files:u64 ffree:u64 bsize:u32 namelen:u32 frsize:u32 _28',
   file_lock: 'start:u64 end:u64 type:u32 pid:u32',
   sx_time: 'tv_sec:i64 tv_nsec:u32 _4',
   statx:
-    'mask:u32 blksize:u32 attributes:u64 nlink:u32 uid:u32 gid:u32 mode:u16 _2 ino:u64 size:u64 blocks:u64 ' +
-    'attributes_mask:u64 atime:sx_time btime:sx_time ctime:sx_time mtime:sx_time rdev_major:u32 rdev_minor:u32 ' +
-    'dev_major:u32 dev_minor:u32 _112',
+    'mask:u32 blksize:u32 attributes:u64 nlink:u32 uid:u32 gid:u32 mode:u16 _2 ino:u64 size:u64 blocks:u64 attributes_mask:u64 atime:sx_time btime:sx_time ctime:sx_time mtime:sx_time rdev_major:u32 rdev_minor:u32 dev_major:u32 dev_minor:u32 _112',
   in_header: 'len:u32 opcode:u32 unique:u64 nodeid:u64 uid:u32 gid:u32 pid:u32 total_extlen:u16 _2',
   out_header: 'len:u32 error:i32 unique:u64',
   ext_header: 'size:u32 type:u32',
@@ -54,8 +53,7 @@ const LAYOUTS = {
   rename2_in: 'newdir:u64 flags:u32 _4',
   link_in: 'oldnodeid:u64',
   setattr_in:
-    'valid:u32 _4 fh:u64 size:u64 lock_owner:u64 atime:i64 mtime:i64 ctime:i64 atimensec:u32 mtimensec:u32 ' +
-    'ctimensec:u32 mode:u32 _4 uid:u32 gid:u32 _4',
+    'valid:u32 _4 fh:u64 size:u64 lock_owner:u64 atime:i64 mtime:i64 ctime:i64 atimensec:u32 mtimensec:u32 ctimensec:u32 mode:u32 _4 uid:u32 gid:u32 _4',
   open_in: 'flags:u32 open_flags:u32',
   create_in: 'flags:u32 mode:u32 umask:u32 open_flags:u32',
   open_out: 'fh:u64 open_flags:u32 backing_id:i32',
@@ -78,8 +76,7 @@ const LAYOUTS = {
   /** As far as every kernel sends it; flags2 follows with INIT_EXT. */
   init_in_compat: 'major:u32 minor:u32 max_readahead:u32 flags:u32',
   init_out:
-    'major:u32 minor:u32 max_readahead:u32 flags:u32 max_background:u16 congestion_threshold:u16 max_write:u32 ' +
-    'time_gran:u32 max_pages:u16 map_alignment:u16 flags2:u32 max_stack_depth:u32 request_timeout:u16 _22',
+    'major:u32 minor:u32 max_readahead:u32 flags:u32 max_background:u16 congestion_threshold:u16 max_write:u32 time_gran:u32 max_pages:u16 map_alignment:u16 flags2:u32 max_stack_depth:u32 request_timeout:u16 _22',
   interrupt_in: 'unique:u64',
   bmap_in: 'block:u64 blocksize:u32 _4',
   bmap_out: 'block:u64',
@@ -110,6 +107,19 @@ const LAYOUTS = {
 } as const;
 
 export type StructName = keyof typeof LAYOUTS;
+
+type Words<Text> = Text extends `${infer Word} ${infer Rest}` ? Word | Words<Rest> : Text;
+type NameIn<Word> = Word extends `_${string}`
+  ? never
+  : Word extends `${infer Name}:${infer Type}`
+    ? Type extends StructName
+      ? `${Name}.${FieldName<Type>}`
+      : Name
+    : never;
+/** Names of a struct's fields; those of an embedded struct as `outer.inner`. */
+export type FieldName<Name extends StructName> = NameIn<Words<(typeof LAYOUTS)[Name]>>;
+/** A struct as numbers by the names of its fields. */
+export type Fields<Name extends StructName> = Record<FieldName<Name>, number>;
 
 function build(name: StructName): Struct {
   const fields: Field[] = [];
@@ -144,10 +154,10 @@ export function sizeOf(name: StructName): number {
 }
 
 /** Values of a struct's fields, by name; embedded structs as `outer.inner`. 64-bit values above 2^53 lose low bits. */
-export function decode(name: StructName, view: DataView, at: number): Record<string, number> {
+export function decode<Name extends StructName>(name: Name, view: DataView, at: number): Fields<Name> {
   const values: Record<string, number> = {};
   for (const f of STRUCTS[name].fields) values[f.name] = readField(view, at + f.offset, f.type);
-  return values;
+  return values as Fields<Name>;
 }
 
 /** Writes a struct; fields that are not given, and padding, become 0. */

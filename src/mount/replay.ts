@@ -207,8 +207,8 @@ function difference(message: Buffer, was: Frame & { kind: 'reply' }, is: Reply):
   if (EXACT.has(opcode)) return was.payload.equals(is.payload) ? undefined : told(hex(was.payload), hex(is.payload));
   const at = opcode === OP.GETATTR || opcode === OP.SETATTR ? 'attr_out' : ENTRY.has(opcode) ? 'entry_out' : undefined;
   if (at === undefined || was.payload.length < sizeOf(at)) return undefined;
-  const [before, now] = [was.payload, is.payload].map((bytes) =>
-    decode(at, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0),
+  const [before, now] = [was.payload, is.payload].map(
+    (bytes): Record<string, number> => decode(at, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0),
   ) as [Record<string, number>, Record<string, number>];
   if (at === 'entry_out' && isControlNode(before.nodeid ?? 0)) return undefined;
   // A name that is not there may be answered so, or with an entry of no node.

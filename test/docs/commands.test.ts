@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { builtModule } from '../harness/built-module.ts';
 import { checkout, describeMounted, hasTool } from '../harness/index.ts';
-import { builtModule } from './built-module.ts';
 import { expected, type Part, parts } from './page.ts';
 import { hidden, runParts } from './sandbox.ts';
 

@@ -1,7 +1,6 @@
 /** A filesystem in memory, one directory deep. `node --import tsx tools/examples/memory-fs.ts DIR`; Ctrl-C unmounts. */
 import * as fuse from '../../src/fuse/index.ts';
 
-const { OP, E } = fuse;
 const CACHED = { entry: 1, attr: 1 }; // seconds that the kernel may remember names and attributes
 const now = { atimeS: 0, atimeNs: 0, mtimeS: Math.floor(Date.now() / 1000), mtimeNs: 0, ctimeS: 0, ctimeNs: 0 };
 const owner = { uid: process.getuid!(), gid: process.getgid!(), rdev: 0, blocks512: 0, ...now };
@@ -10,55 +9,58 @@ const nodes = new Map([[root.ino, root]]);
 const names = new Map<string, number>();
 let next = 2;
 
-const handlers: fuse.Handler[] = [];
-const on = (opcode: number, handler: (r: fuse.Request, node: typeof root) => void): void => {
-  handlers[opcode] = (r) => {
-    const node = nodes.get(r.nodeid);
-    node === undefined ? r.error(E.STALE) : handler(r, node);
-  };
+const at = (r: fuse.Request, use: (node: typeof root) => void): void => {
+  const node = nodes.get(r.nodeid);
+  node === undefined ? r.error(fuse.E.STALE) : use(node);
 };
 const entry = (r: fuse.Request, node: typeof root) => fuse.putEntry(r.out.view, r.out.start, node, CACHED, 4096);
+const attrs = (r: fuse.Request, node: typeof root) =>
+  r.ok(fuse.putAttrOut(r.out.view, r.out.start, node, CACHED, 4096));
 const resize = (node: typeof root, size: number) => {
   const kept = node.data.subarray(0, size);
   Object.assign(node, { size, data: Buffer.concat([kept, Buffer.alloc(size - kept.length)]) });
 };
 
-on(OP.LOOKUP, (r) => {
-  const ino = names.get(r.name(0).toString());
-  ino === undefined ? r.error(E.NOENT) : r.ok(entry(r, nodes.get(ino)!));
-});
-on(OP.FORGET, (r) => r.none());
-on(OP.GETATTR, (r, node) => r.ok(fuse.putAttrOut(r.out.view, r.out.start, node, CACHED, 4096)));
-on(OP.SETATTR, (r, node) => {
-  const { valid = 0, size = 0, mode = 0 } = fuse.decode('setattr_in', r.view, r.body);
-  if (valid & 8) resize(node, size);
-  if (valid & 1) node.mode = mode;
-  r.ok(fuse.putAttrOut(r.out.view, r.out.start, node, CACHED, 4096));
-});
-on(OP.CREATE, (r) => {
-  const node = { ...root, ino: next++, mode: r.u32(4), nlink: 1 };
-  nodes.set(node.ino, node);
-  names.set(r.name(16).toString(), node.ino);
-  const length = entry(r, node);
-  r.ok(length + fuse.putOpen(r.out.view, r.out.start + length, 0, 0));
-});
-on(OP.OPEN, (r) => r.ok(fuse.putOpen(r.out.view, r.out.start, 0, fuse.FOPEN.KEEP_CACHE)));
-on(OP.RELEASE, (r) => r.ok());
-on(OP.READ, (r, { data }) => r.ok(data.copy(r.out.bytes, r.out.start, r.u64(8), r.u64(8) + r.u32(16))));
-on(OP.WRITE, (r, node) => {
-  const { offset = 0, size = 0 } = fuse.decode('write_in', r.view, r.body);
-  if (offset + size > node.size) resize(node, offset + size);
-  r.bytes.copy(node.data, offset, r.body + 40, r.body + 40 + size);
-  r.ok(fuse.putWrite(r.out.view, r.out.start, size));
-});
-on(OP.UNLINK, (r) => (names.delete(r.name(0).toString()) ? r.ok() : r.error(E.NOENT)));
-on(OP.READDIR, (r) => {
-  let length = 0;
-  for (const [i, [name, ino]] of [...names].entries()) {
-    if (i < r.u64(8) || length + fuse.direntSize(Buffer.byteLength(name)) > r.u32(16)) continue;
-    length += fuse.putDirent(r.out.bytes, r.out.view, r.out.start + length, ino, i + 1, Buffer.from(name), 8);
-  }
-  r.ok(length);
+const handlers = fuse.typedHandlers({
+  LOOKUP(r, _, name) {
+    const node = nodes.get(names.get(name.toString()) ?? 0);
+    node === undefined ? r.error(fuse.E.NOENT) : r.ok(entry(r, node));
+  },
+  FORGET: (r) => r.none(),
+  GETATTR: (r) => at(r, (node) => attrs(r, node)),
+  SETATTR(r, { valid, size, mode }) {
+    at(r, (node) => {
+      if (valid & 8) resize(node, size);
+      if (valid & 1) node.mode = mode;
+      attrs(r, node);
+    });
+  },
+  CREATE(r, { mode }, name) {
+    const node = { ...root, ino: next++, mode, nlink: 1 };
+    names.set(name.toString(), node.ino);
+    nodes.set(node.ino, node);
+    const length = entry(r, node);
+    r.ok(length + fuse.putOpen(r.out.view, r.out.start + length, 0, 0));
+  },
+  OPEN: (r) => r.ok(fuse.putOpen(r.out.view, r.out.start, 0, fuse.FOPEN.KEEP_CACHE)),
+  RELEASE: (r) => r.ok(),
+  READ: (r, { offset, size }) => at(r, ({ data }) => r.ok(data.copy(r.out.bytes, r.out.start, offset, offset + size))),
+  WRITE(r, { offset, size }, data) {
+    at(r, (node) => {
+      if (offset + size > node.size) resize(node, offset + size);
+      data.copy(node.data, offset);
+      r.ok(fuse.putWrite(r.out.view, r.out.start, size));
+    });
+  },
+  UNLINK: (r, _, name) => (names.delete(name.toString()) ? r.ok() : r.error(fuse.E.NOENT)),
+  READDIR(r, { offset, size }) {
+    let length = 0;
+    for (const [i, [name, ino]] of [...names].entries()) {
+      if (i < offset || length + fuse.direntSize(Buffer.byteLength(name)) > size) continue;
+      length += fuse.putDirent(r.out.bytes, r.out.view, r.out.start + length, ino, i + 1, Buffer.from(name), 8);
+    }
+    r.ok(length);
+  },
 });
 
 const dir = process.argv[2]!;

@@ -1,7 +1,8 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { check, checkout } from '../harness/index.ts';
+import { checkout } from './mount.ts';
+import { check } from './run.ts';
 
 /**
  * The package as npm would install it, compiled: no tsx, so that its commands start fast. Gives its folder, the caller's to
