@@ -10,10 +10,14 @@ import { CASES } from './cases.ts';
 import { Surface } from './surface.ts';
 
 const { values } = parseArgs({
-  options: { ctl: { type: 'string' }, dir: { type: 'string' }, only: { type: 'string' } },
+  options: { ctl: { type: 'string' }, dir: { type: 'string' }, only: { type: 'string' }, list: { type: 'boolean' } },
 });
+if (values.list) {
+  for (const { name, verbs } of CASES) process.stdout.write(`${name}\n    ${verbs.join(' ')}\n`);
+  process.exit(0);
+}
 if (values.ctl === undefined) {
-  process.stderr.write('npm run kit -- --ctl MOUNT/.layout/ctl [--dir MOUNT] [--only TEXT]\n');
+  process.stderr.write('npm run kit -- --ctl MOUNT/.layout/ctl [--dir MOUNT] [--only TEXT], or --list\n');
   process.exit(2);
 }
 const ctl = resolve(values.ctl);
@@ -35,7 +39,7 @@ for (const [at, { name, run }] of cases.entries()) {
       sessions.push(made);
       return made;
     };
-    await run({ file, path: `/${basename(file)}`, session });
+    await run({ file, path: `/${basename(file)}`, ctl, session });
     process.stdout.write(`ok ${at + 1} - ${name}\n`);
   } catch (error) {
     failed++;

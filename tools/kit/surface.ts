@@ -44,12 +44,36 @@ export class Surface {
     throw new Error(`no event "${name}" within ${ms} ms`);
   }
 
+  /** Sends a line and gives the text of its first reply line, in whatever form it came. */
+  say(line: string): string {
+    try {
+      writeSync(this.fd, `${line}\n`);
+    } catch {
+      // The reply says why.
+    }
+    return this.texts().find((text) => !text.startsWith('event ')) ?? '';
+  }
+
+  /** Whether such an event has come up to now; it is taken. Replies and events come in one order. */
+  heard(name: string): boolean {
+    this.lines();
+    const at = this.events.findIndex((line) => line.event === name);
+    if (at >= 0) this.events.splice(at, 1);
+    return at >= 0;
+  }
+
   close(): void {
     if (this.open) closeSync(this.fd);
     this.open = false;
   }
 
   private lines(): Line[] {
+    const lines = this.texts().map(parse);
+    this.events.push(...lines.filter((line) => line.event !== undefined));
+    return lines;
+  }
+
+  private texts(): string[] {
     const buffer = Buffer.alloc(65_536);
     for (;;) {
       let n = 0;
@@ -63,9 +87,7 @@ export class Surface {
     }
     const whole = this.text.split('\n');
     this.text = whole.pop() ?? '';
-    const lines = whole.filter((line) => line !== '').map(parse);
-    this.events.push(...lines.filter((line) => line.event !== undefined));
-    return lines;
+    return whole.filter((line) => line !== '');
   }
 }
 
