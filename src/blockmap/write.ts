@@ -83,7 +83,7 @@ function writeSlow(core: Core, inode: MappedInode, offset: number, length: numbe
 }
 
 /** Blocks that a write of [first, end) allocates. */
-export function blocksNeeded(core: Core, inode: MappedInode, first: number, end: number): number {
+function blocksNeeded(core: Core, inode: MappedInode, first: number, end: number): number {
   let needed = 0;
   for (let block = first; block < end; block += run.length) {
     if (core.shareRun(inode.ino, block, end, run) || run.state === STATE.HOLE) needed += run.length;

@@ -16,7 +16,7 @@ import { links, tree } from './tree.ts';
  * All checks, in the order in which each may rely on what the ones before it mended: the database, the inodes, what
  * belongs to one inode, the names, the tree they make, and at last who has which block.
  */
-export const CHECKS: readonly Check[] = [
+const CHECKS: readonly Check[] = [
   sqlite,
   header,
   inodes,

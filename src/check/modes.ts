@@ -3,7 +3,6 @@ export const S_IFMT = 0o170000;
 export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
-export const DT_DIR = 4;
 
 /** SQL: the type bits of `mode`. */
 export const TYPE = (mode: string): string => `(${mode} & ${S_IFMT})`;

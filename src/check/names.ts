@@ -128,7 +128,7 @@ async function cookies(context: Context): Promise<void> {
 }
 
 /** A cookie above all that the directory has or had. */
-export function takeCookie(context: Context, parent: number): number {
+function takeCookie(context: Context, parent: number): number {
   const next = context.value('SELECT next_cookie FROM inode WHERE ino = ?', parent) ?? 0;
   const used = context.value(`SELECT max(cookie) FROM dentry WHERE parent = ? AND cookie <= ${HIGHEST_COOKIE}`, parent);
   const cookie = Math.max(next <= HIGHEST_COOKIE ? next : 0, (used ?? 0) + 1);

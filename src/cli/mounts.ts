@@ -20,7 +20,7 @@ export interface Mount {
   superOptions: string;
 }
 
-export const FS_TYPE = 'fuse.layoutfs';
+const FS_TYPE = 'fuse.layoutfs';
 
 /** All layoutfs mounts of this mount namespace. Reads nothing that a hung mount could hold up. */
 export function layoutfsMounts(): Mount[] {

@@ -25,7 +25,7 @@ export interface IoctlStruct {
 /** Type byte of all request numbers. */
 export const IOCTL_TYPE = 0xb7;
 export const MAX_EXTENTS = 64;
-export const TOKEN_BYTES = 64;
+const TOKEN_BYTES = 64;
 
 const WIDTH: Record<IoctlFieldType, number> = { u32: 4, u64: 8, s64: 8, char: 1, extent: 32 };
 

@@ -15,7 +15,7 @@ import type { MountOptions } from './mount.ts';
 const PLACES = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin'];
 
 /** Path of fusermount3 (or of the older fusermount), undefined where there is none. */
-export function fusermountPath(path = process.env.PATH ?? ''): string | undefined {
+function fusermountPath(path = process.env.PATH ?? ''): string | undefined {
   for (const name of ['fusermount3', 'fusermount']) {
     for (const folder of [...path.split(delimiter), ...PLACES]) {
       const file = join(folder, name);

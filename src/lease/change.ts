@@ -13,7 +13,7 @@ import { mapState, permission } from './preconditions.ts';
 import { move } from './transitions.ts';
 
 /** What each may come down to: it promises less, and stands in nobody's way who was not in its way. */
-export const DOWNGRADES: Readonly<Record<Slot, readonly Slot[]>> = {
+const DOWNGRADES: Readonly<Record<Slot, readonly Slot[]>> = {
   exclusive: ['swap', 'frozen', 'unbreakable', 'direct', 'layout rw', 'layout ro'],
   swap: ['unbreakable', 'frozen', 'direct', 'layout ro'],
   frozen: ['unbreakable', 'direct', 'layout ro'],

@@ -114,7 +114,7 @@ function range(offset: number, length: number): string {
 }
 
 /** A path on one line of text: bytes that are not printable ASCII, blanks and backslashes as \xNN. */
-export function pathText(path: Buffer): string {
+function pathText(path: Buffer): string {
   let text = '';
   for (const byte of path) {
     text +=

@@ -203,7 +203,7 @@ const CLOSED = 2 ** 50;
  * [0] request (0: none), [1] how many follow; then inode numbers: positive of lookups, negative of opened files, above
  * 2^50 of closed ones.
  */
-export class Tally {
+class Tally {
   private readonly words: Float64Array;
   /** The reply is on its way: what is counted from now on belongs to the next operation. */
   private complete = true;

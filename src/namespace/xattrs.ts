@@ -4,13 +4,13 @@ import { XATTRS } from './inode.ts';
 import type { Mutation, Query, Store } from './store.ts';
 
 /** Largest value, in bytes: XATTR_SIZE_MAX of <linux/limits.h>. */
-export const VALUE_MAX = 65_536;
+const VALUE_MAX = 65_536;
 
 /** Most bytes that all names of a file may take in listxattr(2), NULs included: XATTR_LIST_MAX. */
-export const LIST_MAX = 65_536;
+const LIST_MAX = 65_536;
 
 /** Most bytes of names and values of one file. */
-export const TOTAL_MAX = 1_048_576;
+const TOTAL_MAX = 1_048_576;
 
 /** Flags of setxattr(2). */
 export const XATTR = { CREATE: 1, REPLACE: 2 } as const;

@@ -26,7 +26,6 @@ const cRead = bind<(fd: number, addr: number, n: number) => number>('read', L, [
 const cWrite = bind<(fd: number, addr: number, n: number) => number>('write', L, ['int', P, 'size_t']);
 const cPread = bind<(fd: number, a: number, n: number, o: number) => number>('pread', L, ['int', P, 'size_t', L]);
 const cPwrite = bind<(fd: number, a: number, n: number, o: number) => number>('pwrite', L, ['int', P, 'size_t', L]);
-const cWritev = bind<(fd: number, iov: number, count: number) => number>('writev', L, ['int', P, 'int']);
 const cOpen = bind<(path: string, flags: number, mode: number) => number>('open', 'int', ['str', 'int', 'uint32_t']);
 const cClose = bind<(fd: number) => number>('close', 'int', ['int']);
 const cExit = bind<(code: number) => number>('_exit', 'void', ['int']);
@@ -59,7 +58,6 @@ const cMmap = bind<(addr: number, n: number, prot: number, flags: number, fd: nu
 );
 const cMunmap = bind<(addr: number, n: number) => number>('munmap', 'int', [P, 'size_t']);
 const cMsync = bind<(addr: number, n: number, flags: number) => number>('msync', 'int', [P, 'size_t', 'int']);
-const cMadvise = bind<(addr: number, n: number, advice: number) => number>('madvise', 'int', [P, 'size_t', 'int']);
 const cFlock = bind<(fd: number, operation: number) => number>('flock', 'int', ['int', 'int']);
 const cKill = bind<(pid: number, signal: number) => number>('kill', 'int', ['int', 'int']);
 const cPrctl = bind<(option: number, a: number, b: number, c: number, d: number) => number>('prctl', 'int', [
@@ -122,12 +120,6 @@ export function pread(fd: number, addr: number, n: number, offset: number): numb
 
 export function pwrite(fd: number, addr: number, n: number, offset: number): number {
   const r = cPwrite(fd, addr, n, offset);
-  return r < 0 ? -errno() : r;
-}
-
-/** `iov`: address of `count` pairs of (address, length), 64 bits each. */
-export function writev(fd: number, iov: number, count: number): number {
-  const r = cWritev(fd, iov, count);
   return r < 0 ? -errno() : r;
 }
 
@@ -195,14 +187,9 @@ export function poll1(fd: number, events: number, timeoutMs: number): number {
   return r === 0 ? 0 : pollSet.readUInt16LE(6);
 }
 
-/** poll(2) of `count` struct pollfd at `addr`: number of ready ones, 0 after the timeout, or -errno. */
-export function pollMany(addr: number, count: number, timeoutMs: number): number {
-  const r = cPoll(addr, count, timeoutMs);
-  return r < 0 ? -errno() : r;
-}
-
 /**
- * The same on a thread of libuv's pool, which it occupies until it ends. The set must stay alive till then. The
+ * poll(2) of `count` struct pollfd at `addr`, on a thread of libuv's pool, which it occupies until it ends: the number of
+ * ready ones, 0 after the timeout. The set must stay alive till then. The
  * errno of a failure is lost: resolves with -EINTR, the only one poll(2) has in practice; callers just go round.
  */
 export function pollManyAsync(addr: number, count: number, timeoutMs: number): Promise<number> {
@@ -260,10 +247,6 @@ export function munmap(addr: number, length: number): number {
 /** `flags` of `MSYNC`. */
 export function msync(addr: number, length: number, flags: number): number {
   return cMsync(addr, length, flags) < 0 ? failure() : 0;
-}
-
-export function madvise(addr: number, length: number, advice: number): number {
-  return cMadvise(addr, length, advice) < 0 ? failure() : 0;
 }
 
 /** flock(2); `operation` of `LOCK`. */

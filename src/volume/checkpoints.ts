@@ -2,7 +2,7 @@ import type { Wal } from './wal.ts';
 
 /** Frames from which the WAL is written back, and how many may be left for the state thread to finish. */
 export const START = 1000;
-export const FINISH = 256;
+const FINISH = 256;
 /** However much is left, after so many rounds the state thread finishes: the WAL stays bounded. */
 const ROUNDS = 6;
 

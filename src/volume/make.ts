@@ -91,7 +91,7 @@ export function makeVolume(path: string, options: MakeOptions = {}): MadeVolume 
 }
 
 /** The first block that may hold file data: behind the header's MiB. */
-export function firstBlockOf(blockSize: number): number {
+function firstBlockOf(blockSize: number): number {
   return Math.ceil(HEADER_BYTES / blockSize);
 }
 

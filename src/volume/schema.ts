@@ -5,7 +5,7 @@ import { MAJOR } from './header.ts';
 import { VolumeError } from './volume-error.ts';
 
 /** application_id of the database file: 'lfs1'. */
-export const APPLICATION_ID = 0x6c667331;
+const APPLICATION_ID = 0x6c667331;
 const folder = new URL('../../schema/', import.meta.url);
 const FILES = ['volume.sql', 'namespace.sql', 'blockmap.sql', 'lease.sql', 'control.sql'];
 

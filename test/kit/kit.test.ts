@@ -58,7 +58,7 @@ describeMounted('the conformance kit on a daemon that breaks promises', ['falloc
 
   beforeAll(async () => {
     writeFileSync(file, '');
-    volume = await mountVolume();
+    volume = await mountVolume({ deadline: 600_000 });
     await volume.unmount();
     vi.stubEnv('LAYOUTFS_BROKEN', file);
     vi.stubEnv('NODE_OPTIONS', `--import ${pathToFileURL(join(checkout, 'test/kit/broken.mjs')).href}`);
@@ -67,7 +67,7 @@ describeMounted('the conformance kit on a daemon that breaks promises', ['falloc
     } finally {
       vi.unstubAllEnvs();
     }
-  }, 60_000);
+  }, 200_000);
   afterAll(async () => {
     await volume?.dispose();
     rmSync(folder, { recursive: true, force: true });
