@@ -59,7 +59,7 @@ describeMounted('the conformance kit on a daemon that breaks promises', ['falloc
   beforeAll(async () => {
     writeFileSync(file, '');
     volume = await mountVolume({ deadline: 600_000 });
-    await volume.unmount();
+    await volume.kill();
     vi.stubEnv('LAYOUTFS_BROKEN', file);
     vi.stubEnv('NODE_OPTIONS', `--import ${pathToFileURL(join(checkout, 'test/kit/broken.mjs')).href}`);
     try {
