@@ -2,12 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { KIND_NAMES } from '../../src/lease/kinds.ts';
 import { ROW_NAMES, ROW_NUMBERS } from '../../src/lease/rows.ts';
 import { OPERATIONS } from '../mounted/matrix.ts';
 
 const checkout = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(checkout, 'docs', 'leases-coverage.md'), 'utf8');
-const lines = page.split('\n').filter((line) => /^\| (?!Rule|#|Bug)/.test(line));
+const lines = page
+  .split('## Shown in the engine alone')[0]
+  .split('\n')
+  .filter((line) => /^\| (?!Rule|#|Bug)/.test(line));
 const REFERENCE = /`(test\/[\w/-]+\.test\.ts)`: "([^"]+)"/g;
 const references = [...page.matchAll(REFERENCE)].map(([, file, name]) => [file, name] as [string, string]);
 const sources = new Map<string, string>();
@@ -39,6 +43,40 @@ it('would see a test that does not exist', () => {
 it('leaves no rule without a test', () => {
   const bare = lines.filter((line) => !/^\| \d+ \|/.test(line) && !line.includes('.test.ts`: "'));
   expect(bare).toEqual([]);
+});
+
+it('shows each rule on a real mount, or says why not', () => {
+  const rules = lines.filter((line) => !/^\| \d+ \|/.test(line) && line.includes('.test.ts`: "'));
+  const [, alone = ''] = page.split('## Shown in the engine alone');
+  const excused = [...alone.matchAll(/^\| (.+?) \| [^|]+ \|$/gm)].map(([, rule]) => rule).slice(1);
+  const inEngine = rules
+    .filter((line) => !/test\/(mounted|control|client|mount)\//.test(line))
+    .map((line) => line.slice(2).split(' | ')[0]);
+  expect(inEngine.sort()).toEqual(excused.sort());
+});
+
+it('has every kind, option, binding, timer and error', () => {
+  const names = [
+    ...KIND_NAMES,
+    ...[
+      'range',
+      'unwritten_ok',
+      'align',
+      'odp',
+      'parent',
+      'timeout',
+      'coherent',
+      'notify',
+      'on_expire',
+      'min_fence',
+      'wait',
+    ],
+    ...['accept=ro', 'after_recall', 'bind=fd', 'bind=file', 'bind=process', 'bind=named', 'expired=hold', 'fence_cmd'],
+  ];
+  expect(names.filter((name) => !lines.some((line) => line.split(' | ')[0].includes(name)))).toEqual([]);
+  const errors = ['EPERM', 'EACCES', 'EINVAL', 'ENOENT', 'ESTALE', 'EAGAIN', 'EBUSY', 'ETXTBSY', 'EDEADLK', 'ENXIO'];
+  errors.push('ENOLCK', 'ENOSPC', 'ETIMEDOUT', 'EINTR', 'ECANCELED', 'EOVERFLOW');
+  expect(errors.filter((name) => !lines.some((line) => line.includes(name)))).toEqual([]);
 });
 
 it('has every row of the matrix, with the operations that show it on a mount', () => {

@@ -4,6 +4,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { MemoryStore } from '../../src/lease/memory-store.ts';
+import { TRANSITIONS } from '../../src/lease/states.ts';
+import type { LeaseRow } from '../../src/lease/store.ts';
 import { E } from '../../src/system/errno.ts';
 import { BLOCK, type Told, World } from './world.ts';
 
@@ -43,7 +46,7 @@ type Step =
   | { do: 'interrupt'; which: number }
   | { do: 'wait'; ms: number }
   | { do: 'die'; who: number }
-  | { do: 'lose event' | 'fail fence' | 'relocate fails' | 'crash' | 'adopt' };
+  | { do: 'lose event' | 'fail fence' | 'relocate fails' | 'slow fences' | 'crash' | 'adopt' };
 
 const who = fc.constantFrom(...PEOPLE);
 const ino = fc.constantFrom(...FILES);
@@ -106,14 +109,49 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('die' as const), who }) },
   {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constantFrom('lose event', 'fail fence', 'relocate fails', 'crash', 'adopt') }),
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom('lose event', 'fail fence', 'relocate fails', 'slow fences', 'crash', 'adopt'),
+    }),
   },
 ) as fc.Arbitrary<Step>;
 
 interface Pending {
   told: Told & { waiter?: { cancel(errno: number): void } };
   nonblocking: boolean;
+}
+
+/** Steps from state to state that the store was told of, in all schedules. */
+const steps = new Set<string>();
+
+/**
+ * Giving up before the grant leaves no row. The others need several unlikely things in a row: tests written by hand take them
+ * (downgrade to the target, force after a fence that failed, a crash within a fence).
+ */
+const RARE = ['PENDING RELEASED', 'RECALLED GRANTED', 'FENCE_FAILED REVOKED', 'FENCING ORPHANED'];
+
+class Watched extends MemoryStore {
+  private readonly states = new Map<number, string>();
+
+  override insert(row: LeaseRow): void {
+    super.insert(row);
+    this.saw(row.id, row.state);
+  }
+
+  override update(row: LeaseRow): void {
+    super.update(row);
+    this.saw(row.id, row.state);
+  }
+
+  override remove(id: number): void {
+    super.remove(id);
+    this.saw(id, 'RELEASED');
+  }
+
+  private saw(id: number, state: string): void {
+    steps.add(`${this.states.get(id) ?? 'PENDING'} ${state}`);
+    this.states.set(id, state);
+  }
 }
 
 class Run {
@@ -126,7 +164,7 @@ class Run {
   names = 0;
 
   constructor(expired: 'quarantine' | 'hold') {
-    this.world = new World({ expired });
+    this.world = new World({ expired }, 256, new Watched());
     for (const file of FILES) this.world.create(file, 8);
   }
 
@@ -305,6 +343,9 @@ class Run {
       case 'relocate fails':
         w.relocateErrno = w.relocateErrno ? 0 : E.NOSPC;
         return;
+      case 'slow fences':
+        w.windowDelayMs = w.windowDelayMs ? 0 : 10_000;
+        return;
       case 'crash':
       case 'adopt':
         w.crash(s.do === 'adopt');
@@ -422,6 +463,7 @@ class Run {
   finish(): void {
     const w = this.world;
     w.relocateErrno = 0;
+    w.windowDelayMs = 0;
     w.clock.advance(70_000);
     for (const { told } of this.operations) expect(told.errno, 'I4: every operation ends').toBeDefined();
     for (const ask of this.asks) expect(ask.result, 'every request is answered').toBeDefined();
@@ -457,5 +499,9 @@ describe('invariants I1 to I16 over random schedules (leases.md section 10)', ()
       ),
       { numRuns, seed: Number(process.env.SEED ?? 20_260_101) },
     );
+    if (numRuns < 2000) return;
+    // Every step of the table of states was taken by one of them.
+    const taken = TRANSITIONS.map(({ from, to }) => `${from} ${to}`).filter((each) => !steps.has(each));
+    expect([...new Set(taken)].filter((each) => !RARE.includes(each))).toEqual([]);
   });
 });

@@ -76,6 +76,8 @@ export class World {
   relocateErrno = 0;
   mapperErrno = 0;
   windowErrno = 0;
+  /** How long it takes until no mapping of a window is left. */
+  windowDelayMs = 0;
   epoch = 1;
   randoms = 0;
   leases: Leases;
@@ -103,7 +105,8 @@ export class World {
       windows: {
         close: (lease, _ino, _offset, _end, done) => {
           this.closedWindows.push(lease);
-          done(this.windowErrno);
+          if (this.windowDelayMs === 0) done(this.windowErrno);
+          else this.clock.setTimeout(() => done(this.windowErrno), this.windowDelayMs);
         },
       },
       processes: {
