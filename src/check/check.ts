@@ -88,7 +88,7 @@ function exitCode(report: CheckReport): number {
 async function checkOpened(image: string, options: CheckOptions, report: CheckReport): Promise<void> {
   if (options.online && options.mode !== 'report')
     throw new Unusable('a volume in use can only be checked, not mended');
-  const opened = openForCheck(image, { write: options.mode !== 'report', online: options.online === true });
+  const opened = await openForCheck(image, { write: options.mode !== 'report', online: options.online === true });
   try {
     const write = options.mode !== 'report' && opened.readOnlyBecause === undefined;
     if (options.mode !== 'report' && !write) {

@@ -6,6 +6,7 @@ import { close } from '../system/libc.ts';
 import { Device } from '../volume/device.ts';
 import { FEATURES, type Header, MAJOR, MINOR, readHeader } from '../volume/header.ts';
 import { lockDatabase, metadataPath, openDevice, redoPath } from '../volume/lock.ts';
+import { copyPages } from '../volume/metadata-copy.ts';
 import { schemaVersion } from '../volume/schema.ts';
 import { Volume } from '../volume/volume.ts';
 
@@ -49,7 +50,7 @@ export interface Opened {
  * Opens and locks a volume for a check. With `write` it is first brought to the state that a mount would find: WAL and
  * redo log are replayed. Throws Unusable, or VolumeError (BUSY with the owner's pid).
  */
-export function openForCheck(image: string, options: { write: boolean; online: boolean }): Opened {
+export async function openForCheck(image: string, options: { write: boolean; online: boolean }): Promise<Opened> {
   if (!existsSync(image)) throw new Unusable(`there is no device ${image}`);
   if (!existsSync(metadataPath(image))) throw new Unusable(`there is no metadata ${metadataPath(image)}`);
   if (options.online) return openSnapshot(image);
@@ -153,19 +154,15 @@ function readRow(db: SQLite.Database, path: string): VolumeRow {
 
 /**
  * A copy of the metadata as of its last commit, so that a check of hours does not keep the WAL of a busy volume from
- * being reused. The device is only read.
+ * being reused. It is a copy of the pages, so that what is damaged in the file is damaged in it. The device is only read.
  */
-function openSnapshot(image: string): Opened {
+async function openSnapshot(image: string): Promise<Opened> {
   const meta = metadataPath(image);
   const copy = join(tmpdir(), `layoutfs-scrub-${process.pid}-${Date.now()}.meta`);
-  const live = openMetadata(meta, false);
   try {
-    live.prepare('VACUUM INTO ?').run(copy);
+    await copyPages(meta, copy);
   } catch (error) {
-    rmSync(copy, { force: true });
     throw new Unusable(`${meta} cannot be copied: ${(error as Error).message}`);
-  } finally {
-    live.close();
   }
   const fd = openSync(image, 'r');
   const db = openMetadata(copy, false);

@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import SQLite from 'better-sqlite3';
+import { copyPages } from './metadata-copy.ts';
 
 /**
- * The thread of `WorkerCheckpointer`: a connection that writes WAL frames back, and that copies the database for a
+ * The thread of `WorkerCheckpointer`: a connection that writes WAL frames back; it also copies the database for a
  * backup. It syncs the WAL itself before it writes a page (synchronous = NORMAL); the database file is synced by the
  * state thread.
  */
@@ -23,7 +24,7 @@ parentPort?.on('message', async (message: { id: number; backup?: string }) => {
   let error: string | undefined;
   try {
     if (message.backup === undefined) passive.get();
-    else await connection.backup(message.backup, { progress: () => 1000 });
+    else await copyPages(path, message.backup);
   } catch (caught) {
     error = String(caught);
   }

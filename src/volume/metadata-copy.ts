@@ -7,7 +7,7 @@ import { lockDatabase, metadataPath, openDevice, redoPath } from './lock.ts';
 import { schemaVersion } from './schema.ts';
 import { VolumeError } from './volume-error.ts';
 
-/** Pages copied between two looks at whether the database has changed. */
+/** Pages copied between two turns of the event loop. */
 const STEP = 1000;
 
 /**
@@ -21,8 +21,22 @@ export async function copyMetadata(
   signal?: AbortSignal,
 ): Promise<void> {
   if (fs.existsSync(destination)) throw new VolumeError('INVALID', `${destination} exists already`);
-  const source = new SQLite(metadataPath(image), { readonly: true, fileMustExist: true, timeout: 5000 });
+  await copyPages(metadataPath(image), destination);
+  const fd = fs.openSync(destination, 'r');
+  fs.fsyncSync(fd);
+  fs.closeSync(fd);
+}
+
+/**
+ * Copies a database as of its last commit, page by page, damage included, to a new file of mode 0600 that is not synced.
+ * The copy is one moment's, however long it takes and whoever commits meanwhile: the open transaction holds that state,
+ * and the copy does not begin again with every commit. Until it is done the WAL is not reused.
+ */
+export async function copyPages(database: string, destination: string): Promise<void> {
+  const source = new SQLite(database, { readonly: true, fileMustExist: true, timeout: 5000 });
   try {
+    source.exec('BEGIN');
+    source.prepare('SELECT count(*) FROM sqlite_schema').get();
     fs.closeSync(fs.openSync(destination, 'wx', 0o600));
     await source.backup(destination, {
       progress: ({ totalPages, remainingPages }) => {
@@ -37,9 +51,6 @@ export async function copyMetadata(
   } finally {
     source.close();
   }
-  const fd = fs.openSync(destination, 'r');
-  fs.fsyncSync(fd);
-  fs.closeSync(fd);
 }
 
 /**
