@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import SQLite from 'better-sqlite3';
@@ -23,7 +24,8 @@ import {
   writeImages,
 } from './files.ts';
 import { BLOCK, DATA_BLOCKS, type Operation, returnLease, SETUP } from './operations.ts';
-import { boundsAt, type Journal, judge } from './oracle.ts';
+import { type Bounds, boundsAt, type Journal, judge } from './oracle.ts';
+import { committedPart } from './wal.ts';
 
 /** Breaks a rule on purpose, to see it caught. Nothing of it is in the program itself. */
 export interface Sabotage {
@@ -64,8 +66,10 @@ export interface Violation {
 }
 
 export interface Result {
-  /** States made, recovered and judged; those that were the same as another are not counted. */
+  /** States made; those that were the same as another are not counted. */
   states: number;
+  /** Those of them that were recovered and judged: not those that differ only in what SQLite passes over in its WAL. */
+  recovered: number;
   /** Places at which the power failed. */
   places: number;
   violations: Violation[];
@@ -91,8 +95,9 @@ const HOSTS: readonly Host[] = [
 /** Runs a workload on a fresh volume, and tries every crash in it. */
 export async function explore(workload: readonly Operation[], options: ExploreOptions): Promise<Result> {
   const recording = await record(workload, options);
-  const result: Result = { states: 0, places: 0, violations: [] };
+  const result: Result = { states: 0, recovered: 0, places: 0, violations: [] };
   const seen = new Set<string>();
+  const judged = new Set<string>();
   const first = recording.operations[options.from ?? 0] ?? 0;
   for (let prefix = first; prefix <= recording.records; prefix += options.stride ?? 1) {
     result.places++;
@@ -102,7 +107,12 @@ export async function explore(workload: readonly Operation[], options: ExploreOp
       if (seen.has(key)) continue;
       seen.add(key);
       result.states++;
-      const problem = await tryState(recording, state, options);
+      const images = imagesOf(recording, state);
+      const recovers = digest(images, bounds);
+      if (judged.has(recovers)) continue;
+      judged.add(recovers);
+      result.recovered++;
+      const problem = await tryState(recording, state, options, images);
       if (problem === undefined) continue;
       const smallest = await shrink(recording, { state, problem }, options);
       result.violations.push({ workload: workload.map(({ name }) => name), ...smallest });
@@ -175,9 +185,14 @@ async function record(workload: readonly Operation[], options: ExploreOptions): 
 }
 
 /** Puts the state on the medium, opens it after a restart of the host, and asks fsck and the oracle. */
-async function tryState(recording: Recording, state: CrashState, options: ExploreOptions): Promise<string | undefined> {
+async function tryState(
+  recording: Recording,
+  state: CrashState,
+  options: ExploreOptions,
+  images: Images = imagesOf(recording, state),
+): Promise<string | undefined> {
   const image = join(options.folder, 'crashed.img');
-  writeImages(image, imagesOf(recording, state));
+  writeImages(image, images);
   if (options.sabotage?.recovered) {
     const connection = new SQLite(`${image}.meta`);
     options.sabotage.recovered(connection);
@@ -205,6 +220,19 @@ async function tryState(recording: Recording, state: CrashState, options: Explor
   const report = await check(image, { mode: 'report' });
   if (report.refused !== undefined) return `fsck: ${report.refused}`;
   return report.found === 0 ? undefined : `fsck: ${report.problems.map(({ message }) => message).join('; ')}`;
+}
+
+/** The same for states that recovery cannot tell from each other, and that may leave the same. */
+function digest({ device, wal, database }: Images, { metadata, data, newest }: Bounds): string {
+  const hash = createHash('sha1').update(`${metadata} ${data} ${newest} ${device.length} ${database.length}`);
+  // A file's bytes may end in zeros, or before those that it ends in.
+  return hash
+    .update(device.bytes)
+    .update('|')
+    .update(committedPart(wal.bytes))
+    .update('|')
+    .update(database.bytes)
+    .digest('hex');
 }
 
 function imagesOf({ base, histories }: Recording, { prefix, choices }: CrashState): Images {

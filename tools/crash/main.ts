@@ -27,13 +27,14 @@ try {
 async function all(): Promise<number> {
   const [shard, shards] = values.shard.split('/').map(Number);
   const workloads = [...singles(), ...chosen(), ...(values.quick ? [] : pairs())];
-  const sum = { workloads: 0, places: 0, states: 0, violations: 0 };
+  const sum: Sum = { workloads: 0, places: 0, states: 0, recovered: 0, violations: 0 };
   for (const [i, { operations, ...rest }] of workloads.entries()) {
     if (i % shards !== shard) continue;
     const result = await explore(operations, { folder, seeds: 2, ...rest });
     sum.workloads++;
     sum.places += result.places;
     sum.states += result.states;
+    sum.recovered += result.recovered;
     sum.violations += result.violations.length;
     for (const violation of result.violations) tell(violation, rest.unmount === true);
     if (sum.workloads % 100 === 0) console.log(progress(sum));
@@ -42,9 +43,17 @@ async function all(): Promise<number> {
   return sum.violations === 0 ? 0 : 1;
 }
 
-function progress(sum: { workloads: number; places: number; states: number; violations: number }): string {
+interface Sum {
+  workloads: number;
+  places: number;
+  states: number;
+  recovered: number;
+  violations: number;
+}
+
+function progress({ workloads, places, states, recovered, violations }: Sum): string {
   const seconds = Math.round((performance.now() - began) / 1000);
-  return `${sum.workloads} workloads, ${sum.places} places, ${sum.states} states, ${sum.violations} violations, ${seconds} s`;
+  return `${workloads} workloads, ${places} places, ${states} states (${recovered} recovered), ${violations} violations, ${seconds} s`;
 }
 
 function tell(violation: Violation, unmount: boolean): void {
