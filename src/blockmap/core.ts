@@ -16,6 +16,8 @@ export interface CoreOptions {
   blockSize: number;
   /** Marks an inode as changed: its row is written with the open transaction. */
   touch: (inode: MappedInode) => void;
+  /** A reader of a volume that nobody recovered: what may not have arrived reads as zeros. Default false. */
+  unsyncedLost?: boolean;
 }
 
 /** A place taken for file blocks, which the map does not know of yet. Blocks. */
@@ -66,6 +68,7 @@ export class Core {
     this.touch = options.touch;
     this.shared = new Shared(options.database, options.commits);
     this.extents = new ExtentMap(options.database, () => this.shared.any);
+    this.extents.sheets.unsyncedLost = options.unsyncedLost === true;
     this.reservations = new Reservations(options.space, options.commits, options.blockSize);
     this.onFree = (_ino, _fileBlock, deviceBlock, length) => this.space.release(deviceBlock, length);
     this.commits.convert = (ino, from, to) => this.convert(ino, from, to);

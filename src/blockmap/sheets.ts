@@ -1,3 +1,4 @@
+import { STATE } from './extent.ts';
 import type { Database } from './ports.ts';
 import { END, MAYBE_SHARED, Sheet } from './sheet.ts';
 
@@ -20,6 +21,8 @@ export class Sheets {
   private readonly sheets = new Map<number, Sheet>();
   private recent: Sheet | undefined;
   private bytes = 0;
+  /** Extents in state UNSYNCED are read as UNWRITTEN. */
+  unsyncedLost = false;
   private readonly limit: number;
   private readonly shares: () => boolean;
   private readonly head;
@@ -164,7 +167,10 @@ export class Sheets {
   private fill(sheet: Sheet, rows: Row[]): void {
     const flag = this.shares() ? MAYBE_SHARED : 0;
     sheet.reserve(rows.length);
-    for (const row of rows) sheet.push(row[0], row[1], row[2], row[3] | flag);
+    for (const [file, device, length, state] of rows) {
+      const counts = state === STATE.UNSYNCED && this.unsyncedLost ? STATE.UNWRITTEN : state;
+      sheet.push(file, device, length, counts | flag);
+    }
   }
 
   /** The memory of a sheet may have grown. */

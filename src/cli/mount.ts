@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { awaitTurn, isSupervised } from '../mount/inheritance.ts';
 import { OptionError, parseMountOptions } from '../mount/option-words.ts';
 import { type MountOptions, OPTIONS, usageOf } from '../mount/options.ts';
+import { confine, NEEDED } from '../system/capabilities.ts';
 import { FORMATS, LEVELS } from '../system/log.ts';
 import { readinessFd, startInBackground, tellReadiness } from './background.ts';
 import { untilClosed } from './closing.ts';
@@ -101,6 +102,8 @@ export async function serveHere(
   texts: readonly string[],
   onReady: () => void = () => {},
 ): Promise<number> {
+  // The administrator's program may need any right that root has.
+  confine(NEEDED, options.fenceCommand === undefined);
   if (isSupervised()) {
     // Everything is loaded before the turn comes: a mount may be standing still then.
     const { serve } = await import('../mount/daemon.ts');
@@ -109,8 +112,13 @@ export async function serveHere(
       ? EXIT.ok
       : tellingReadiness((ready) => serve({ image, dir, options, ready, inherited }));
   }
+<<<<<<< HEAD
   // Requests that come by way of fuse-native can not be taken over, and a recording is of one daemon.
   if (!options.supervise || options.transport !== 'kernel' || options.record !== undefined) {
+=======
+  if (options.readOnly && !options.noRecovery) await settle(image);
+  if (!options.supervise) {
+>>>>>>> 69c8373 (volume, mount: a read-only mount recovers first, or with norecovery shows the last commit and no old blocks)
     const { serve } = await import('../mount/daemon.ts');
     return tellingReadiness((ready) =>
       serve({
@@ -136,6 +144,15 @@ export async function serveHere(
       log: logOf(options).of('supervisor'),
     }),
   );
+}
+
+/** Before anybody, a supervisor too, has the volume open for reading. */
+async function settle(image: string): Promise<void> {
+  const { settleForReading } = await import('../volume/settle.ts');
+  await tellingReadiness(async () => {
+    settleForReading(image);
+    return EXIT.ok;
+  });
 }
 
 async function tellingReadiness(serving: (ready: () => void) => Promise<number>): Promise<number> {

@@ -105,6 +105,7 @@ export class House {
       space,
       blockSize,
       touch: (inode) => inodes.touch(inode as Inode),
+      unsyncedLost: volume.unsyncedLost,
     });
     const backing = mappedFile(statSync(volume.path));
     const processes = new Processes({

@@ -10,6 +10,8 @@ export type OptionType = 'flag' | 'seconds' | 'count' | 'word' | 'text';
 
 export interface MountOptions {
   readOnly: boolean;
+  /** With readOnly: a volume that was not unmounted cleanly is not recovered, but read as of its last commit. */
+  noRecovery: boolean;
   allowOther: boolean;
   defaultPermissions: boolean;
   nosuid: boolean;
@@ -83,6 +85,7 @@ export interface OptionRow {
 export function defaultMountOptions(root = process.getuid?.() === 0): MountOptions {
   return {
     readOnly: false,
+    noRecovery: false,
     allowOther: root,
     defaultPermissions: true,
     nosuid: !root,
@@ -128,6 +131,12 @@ const DAY = 86_400;
 export const OPTIONS: readonly OptionRow[] = [
   { name: 'ro', type: 'flag', field: 'readOnly', help: 'mount read-only' },
   { name: 'rw', type: 'flag', field: 'readOnly', sets: false, help: 'mount read-write' },
+  {
+    name: 'norecovery',
+    type: 'flag',
+    field: 'noRecovery',
+    help: 'with ro: write nothing to a volume that was not unmounted cleanly; it is read as of its last commit',
+  },
   { name: 'allow_other', type: 'flag', field: 'allowOther', help: 'let other users in (on when root mounts)' },
   { name: 'noallow_other', type: 'flag', field: 'allowOther', sets: false, help: 'only the mounting user gets in' },
   { name: 'default_permissions', type: 'flag', field: 'defaultPermissions', help: 'the kernel checks permissions' },

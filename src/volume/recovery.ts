@@ -3,7 +3,7 @@ import { Database } from './database.ts';
 import type { Device } from './device.ts';
 import type { Header } from './header.ts';
 import type { Host } from './host.ts';
-import { type Replayed, replay } from './replay.ts';
+import { isReplayDue, type Replayed, replay } from './replay.ts';
 import { addTransientTables, migrate, schemaVersion } from './schema.ts';
 import { VolumeError } from './volume-error.ts';
 
@@ -29,6 +29,8 @@ export interface Recovery {
   unsynced: number;
   /** Steps that the schema went forward. */
   migrated: number;
+  /** Opened for reading only: there is something that recovery would have to do first, and what is seen is the last commit. */
+  unsettled: boolean;
   /** Why the redo log could not be used, to be logged. */
   problem: string | undefined;
 }
@@ -95,9 +97,16 @@ export function recover(
     lastAnswer: undefined,
     unsynced: 0,
     migrated: 0,
+    unsettled: false,
     problem: undefined,
   };
-  if (given.readOnly) return found;
+  if (given.readOnly) {
+    const unsynced = connection.prepare('SELECT EXISTS (SELECT 1 FROM extent WHERE state = 2)').pluck();
+    found.unsettled =
+      !clean && (unsynced.get() === 1 || (sameBoot && isReplayDue(given.redoPath, row.uuid, row.sequence)));
+    if (found.unsettled) found.problem = 'the volume was not unmounted cleanly: it is read as of its last commit';
+    return found;
+  }
   addTransientTables(connection);
   if (!clean && sameBoot) {
     // The log and the extents in state 2 may speak of data that only the page cache has.

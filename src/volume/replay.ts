@@ -65,6 +65,11 @@ export function replay(connection: SQLite.Database, path: string, uuid: string, 
   return { operations: frames.length, answers, lastAnswer, sequence: committed + 1 };
 }
 
+/** Whether the log holds operations that were answered after transaction `committed`. */
+export function isReplayDue(path: string, uuid: string, committed: number): boolean {
+  return readFrames(path, uuid, committed).some(({ sequence }) => sequence === committed + 1);
+}
+
 interface Frame {
   sequence: number;
   records: Buffer;

@@ -150,9 +150,9 @@ export class Volume {
     }
   }
 
-  /** Whether the host has been up since the last mount: then state 2 means written (leases.md, extent.state). */
-  get unsyncedSurvived(): boolean {
-    return this.recovery.sameBoot;
+  /** Extents in state 2 are to be read as zeros: nobody could settle them, and their data may not have arrived. */
+  get unsyncedLost(): boolean {
+    return this.readOnly && !this.recovery.sameBoot;
   }
 
   /** A step of recovery of a layer above, run by `ready`. */

@@ -24,7 +24,7 @@ describe('crashes of the host', () => {
       states += result.states;
     }
     expect(states).toBeGreaterThan(700);
-  }, 120_000);
+  }, 600_000);
 
   test('in chosen sequences and some pairs', async () => {
     const random = generator(seed);
@@ -34,11 +34,11 @@ describe('crashes of the host', () => {
       expect(result.violations).toEqual([]);
       expect(result.states).toBeGreaterThan(0);
     }
-  }, 120_000);
+  }, 600_000);
 });
 
 describe('the explorer sees it when a rule is broken', () => {
-  test.each(BROKEN)('$rule', async ({ sabotage, workload, complaint }) => {
+  test.each(BROKEN)('$rule', { timeout: 300_000 }, async ({ sabotage, workload, complaint }) => {
     const operations = operationsNamed(workload);
     const broken = await explore(operations, { folder, sabotage, seeds: 2 });
     expect(broken.violations[0]?.problem).toMatch(complaint);

@@ -173,7 +173,7 @@ class TestVolume implements MountedVolume {
       pipe.on('end', () => reject(new Error(`the daemon ended before the mount was ready: ${stderr}`)));
       daemon.on('error', reject);
     });
-    await within(30_000, 'mount', ready, () => this.abort());
+    await within(120_000, 'mount', ready, () => this.abort());
     const connection = connectionOf(this.dir);
     if (connection === undefined)
       throw new Error(`${this.dir} is not in mountinfo although the daemon is ready: ${stderr}`);

@@ -23,7 +23,7 @@ describe('recovery', () => {
       const second = opened(image, { host });
       expect(extentsOf(second, 5)).toEqual([[0, 300, 1, state]]);
       expect(second.recovery).toMatchObject({ clean: false, unsynced: 1 });
-      expect(second.unsyncedSurvived).toBe(host === undefined);
+      expect(second.recovery.sameBoot).toBe(host === undefined);
     }
   });
 
