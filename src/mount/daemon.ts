@@ -10,6 +10,7 @@ import { MS } from '../system/constants.ts';
 import { E, errnoName } from '../system/errno.ts';
 import { close } from '../system/libc.ts';
 import type { Tell } from '../system/log.ts';
+import type { StorageIo } from '../volume/storage-io.ts';
 import { Volume } from '../volume/volume.ts';
 import { House } from './assemble.ts';
 import { STATUS } from './handover.ts';
@@ -29,6 +30,9 @@ export interface ServeRequest {
   ready: (error?: unknown) => void;
   /** What a supervisor passed on; undefined without one. */
   inherited?: Inheritance;
+  /** Of the explorer of crashes: a recorder below the volume, and a short WAL. */
+  io?: StorageIo;
+  walFrames?: number;
 }
 
 /** What is asked of the kernel; each used where it is offered (INIT). */
@@ -62,7 +66,7 @@ const FEATURES: readonly InitFlag[] = [
  * Under a supervisor (`inherited`) it may take over a mount that another daemon has served, and hands it to the next one
  * on SIGUSR2.
  */
-export async function serve({ image, dir, options, ready, inherited }: ServeRequest): Promise<number> {
+export async function serve({ image, dir, options, ready, inherited, io, walFrames }: ServeRequest): Promise<number> {
   const handover = inherited?.handover;
   let before: TakeOver | undefined;
   const log = logOf(options);
@@ -70,6 +74,8 @@ export async function serve({ image, dir, options, ready, inherited }: ServeRequ
   const began = performance.now();
   const volume = Volume.open(image, {
     readOnly: options.readOnly,
+    io,
+    walFrames,
     commitInterval: options.commit * 1000,
     ignoreDataErrors: options.errors === 'continue',
     inherited: inherited && { device: inherited.device, database: inherited.database },

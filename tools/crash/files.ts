@@ -116,7 +116,8 @@ export function materialise(base: Image, history: History, at: { durable: number
       const sector = Math.floor(from / SECTOR);
       const to = Math.min(end, (sector + 1) * SECTOR);
       if (sure || at.cut(sector) > change.at) {
-        if (to > bytes.length) bytes = Buffer.concat([bytes, Buffer.alloc(Math.max(to - bytes.length, GROWTH))]);
+        if (to > bytes.length)
+          bytes = Buffer.concat([bytes, Buffer.alloc(Math.max(to - bytes.length, bytes.length, GROWTH))]);
         if (change.bytes) change.bytes.copy(bytes, from, from - change.offset, to - change.offset);
         else bytes.fill(0, from, to);
         length = Math.max(length, to);

@@ -259,7 +259,7 @@ function clone(from: string, to: string): Operation {
   });
 }
 
-/** The same by copy_file_range(2), which shares whole blocks. */
+/** The same by copy_file_range(2), which shares whole blocks, but where a lease or a seal is: there it writes the bytes. */
 function copy(from: string, to: string): Operation {
   return moving(`copy ${from} ${to}`, async (client) => {
     const [source, target] = [await client.lookup(from), await client.lookup(to)];
@@ -267,7 +267,9 @@ function copy(from: string, to: string): Operation {
     const length = client.house.fs.inodes.get(source)?.size ?? 0;
     const fields = { off_in: 0, nodeid_out: target, off_out: 0, len: length };
     const reply = ok(await client.call('COPY_FILE_RANGE', source, 'copy_file_range_in', fields), ...MAY);
-    return reply.error === '' ? { kind: 'copy', from: source, to: target, length } : undefined;
+    const first = (ino: number): number | undefined => client.house.fs.blockmap.extents(ino, 0, 1)[0]?.deviceBlock;
+    if (reply.error !== '' || first(source) !== first(target)) return undefined;
+    return { kind: 'copy', from: source, to: target, length };
   });
 }
 
