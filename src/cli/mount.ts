@@ -112,13 +112,9 @@ export async function serveHere(
       ? EXIT.ok
       : tellingReadiness((ready) => serve({ image, dir, options, ready, inherited }));
   }
-<<<<<<< HEAD
+  if (options.readOnly && !options.noRecovery) await settle(image);
   // Requests that come by way of fuse-native can not be taken over, and a recording is of one daemon.
   if (!options.supervise || options.transport !== 'kernel' || options.record !== undefined) {
-=======
-  if (options.readOnly && !options.noRecovery) await settle(image);
-  if (!options.supervise) {
->>>>>>> 69c8373 (volume, mount: a read-only mount recovers first, or with norecovery shows the last commit and no old blocks)
     const { serve } = await import('../mount/daemon.ts');
     return tellingReadiness((ready) =>
       serve({

@@ -21,7 +21,7 @@ export async function copyMetadata(
   signal?: AbortSignal,
 ): Promise<void> {
   if (fs.existsSync(destination)) throw new VolumeError('INVALID', `${destination} exists already`);
-  await copyPages(metadataPath(image), destination);
+  await copyPages(metadataPath(image), destination, progress, signal);
   const fd = fs.openSync(destination, 'r');
   fs.fsyncSync(fd);
   fs.closeSync(fd);
@@ -32,7 +32,12 @@ export async function copyMetadata(
  * The copy is one moment's, however long it takes and whoever commits meanwhile: the open transaction holds that state,
  * and the copy does not begin again with every commit. Until it is done the WAL is not reused.
  */
-export async function copyPages(database: string, destination: string): Promise<void> {
+export async function copyPages(
+  database: string,
+  destination: string,
+  progress: (pages: number, total: number) => void = () => {},
+  signal?: AbortSignal,
+): Promise<void> {
   const source = new SQLite(database, { readonly: true, fileMustExist: true, timeout: 5000 });
   try {
     source.exec('BEGIN');
