@@ -30,7 +30,8 @@ test('a copy of the metadata is one moment’s and comes to an end, although the
   expect(fs.statSync(copy).mode & 0o777).toBe(0o600);
   const db = new SQLite(copy);
   expect(db.pragma('integrity_check', { simple: true })).toBe('ok');
-  const there = (like: string) => db.prepare('SELECT count(*) FROM xattr WHERE CAST(name AS TEXT) LIKE ?').pluck().get(like);
+  const there = (like: string) =>
+    db.prepare('SELECT count(*) FROM xattr WHERE CAST(name AS TEXT) LIKE ?').pluck().get(like);
   expect(there('before%')).toBe(4000);
   expect(there('during%')).toBe(0);
   db.close();
