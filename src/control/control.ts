@@ -55,14 +55,17 @@ export class Control {
     const attributes = new Attributes(ports, this.directs);
     this.directory = new Directory(ports, attributes, this.directs, this.tree, this.known);
     this.windows.onRefused = (node) => this.directs.retire(node);
-    this.opens = new Opens(ports, this.windows, this.directs, (asker, request, done) =>
+    this.opens = new Opens(ports, this.windows, this.directs, this.known, (asker, request, done) =>
       this.perform(asker, request, done),
     );
   }
 
   /** Port of the lease engine: an event for a session, 0 for none. Every event also goes to `.layout/events`. */
   notify(session: number, event: LeaseEvent): void {
-    if (event.event === 'released' || event.event === 'revoked') this.windows.ended(event.lease);
+    if (event.event === 'released' || event.event === 'revoked') {
+      this.windows.ended(event.lease);
+      this.forgetDeviceWindow(event.lease);
+    }
     this.opens.sessions.get(session)?.tell(layoutEvent(event));
     this.opens.tell(event);
   }
@@ -119,8 +122,17 @@ export class Control {
   retireDeviceWindow(lease: number, done: (gone: boolean) => void): void {
     const node = deviceWindowIno(lease);
     if (!this.known.known(node)) return done(true);
-    this.ports.notifier.invalEntry(fixedId('device'), Buffer.from(String(lease)));
+    this.forgetDeviceWindow(lease);
     this.known.whenForgotten(node, RETIRE_MS, done);
+  }
+
+  /**
+   * The kernel caches names that nobody uses. That of a lease which is over would keep its window known, and as long as any
+   * window is known the kernel can not say that nobody else has the backing file open.
+   */
+  private forgetDeviceWindow(lease: number): void {
+    if (!this.known.known(deviceWindowIno(lease))) return;
+    void this.ports.notifier.invalEntry(fixedId('device'), Buffer.from(String(lease)));
   }
 
   /** Has the kernel let go of the backing file, as far as it depends on us? Not while it knows a device window. */

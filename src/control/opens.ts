@@ -40,8 +40,16 @@ export class Opens {
   private readonly perform: Perform;
   private readonly allowances: Allowances;
   private readonly numbers: Float64Array;
+  private readonly known: { readonly size: number };
 
-  constructor(ports: ControlPorts, windows: Windows, directs: Directs, perform: Perform) {
+  constructor(
+    ports: ControlPorts,
+    windows: Windows,
+    directs: Directs,
+    known: { readonly size: number },
+    perform: Perform,
+  ) {
+    this.known = known;
     this.ports = ports;
     this.windows = windows;
     this.directs = directs;
@@ -194,7 +202,7 @@ export class Opens {
       case 'quarantine':
         return quarantineText(this.ports);
       case 'stats':
-        return statsText(this.ports, this.sessions.size);
+        return statsText(this.ports, this.sessions.size, this.known.size);
       case 'version':
         return versionText(this.ports);
       default:

@@ -112,7 +112,8 @@ const METRICS: [key: keyof ReturnType<LeaseEngine['stats']>, name: string, type:
 ];
 
 /** Prometheus text format. */
-export function statsText(ports: ControlPorts, sessions: number): string {
+/** `windows`: device windows that the kernel knows. */
+export function statsText(ports: ControlPorts, sessions: number, windows: number): string {
   const stats = ports.leases.stats();
   const metric = (name: string, type: string, help: string, lines: string[]): string =>
     `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.map((line) => `${name}${line}\n`).join('')}`;
@@ -124,6 +125,7 @@ export function statsText(ports: ControlPorts, sessions: number): string {
     ...METRICS.map(([key, name, type, help]) => metric(name, type, help, [` ${stats[key]}`])),
     metric('layoutfs_leases_by_kind', 'gauge', 'Leases by kind and state.', byKind),
     metric('layoutfs_sessions', 'gauge', 'Open sessions of the control file.', [` ${sessions}`]),
+    metric('layoutfs_device_windows', 'gauge', 'Device windows that somebody may still reach.', [` ${windows}`]),
     ports.statistics?.() ?? '',
   ].join('');
 }

@@ -165,6 +165,21 @@ print(sorted(os.listdir('.layout/direct/a/b')), os.stat('.layout/direct/a/b/data
     ]);
   });
 
+  it('are known to the kernel no longer than their lease: only then can it say that nobody reaches the device', async () => {
+    const lines = await python(`
+def known(): return int(re.search(r'^layoutfs_device_windows (\\d+)', open('.layout/stats').read(), re.M)[1])
+s = session()
+l = lease(ask(s, 'get path=/file'))
+d = os.open(f'.layout/device/{l}', os.O_RDWR)
+print('open', known())
+os.close(d)
+print('returned', ask(s, f'return id={l}')[:2])
+while known(): time.sleep(0.01)
+print('known', known())
+`);
+    expect(lines).toEqual(['open 1', 'returned ok', 'known 0']);
+  });
+
   it('give an ordinary user what his rights allow, and no more', async () => {
     await volume.bash(
       'mkdir secret; dd if=file of=secret/file status=none; chmod 700 secret; dd if=file of=mine status=none; chown 1234:1234 mine; dd if=file of=shared status=none; chmod 644 shared; sync mine shared secret/file',

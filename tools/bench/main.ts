@@ -16,6 +16,7 @@ import { bare, fuse2fs, fuse2fsLoose, fuseNative, ntfs3g, ntfs3gLoose, onefile }
 import { ext4, xfs } from './peers/kernel.ts';
 import { layoutfs } from './peers/layoutfs.ts';
 import { machine, type Results } from './results.ts';
+import { benchRevoke } from './revoke.ts';
 import { ROWS, type Row } from './rows.ts';
 import { svg } from './svg.ts';
 import { secondThread } from './threads.ts';
@@ -38,7 +39,8 @@ const USAGE = `npm run bench -- [ROW…] [--quick] [--alone] [--peers NAME,…] 
 
 Measures this filesystem and its peers side by side and writes results.json, results.md and results.svg.
 ROW: only these (${ROWS.map((row) => row.name).join(' ')} leases; on volumes of their own: conflict extents entries
-     files many-leases sequential threads ageing); or direct alone: fio on the windows.
+     files many-leases sequential threads ageing); or, alone: direct (fio on the windows), revoke (how
+     long a revoked holder still reaches a window).
 --quick  under three minutes: short measurements, no cold rows, nothing that needs a million of anything.   --dir  where the volumes are made; default: temp folder.
 --alone  servers and load at real-time priority and on one processor (root): on a machine with other work, the ratios
          hold where they would drown otherwise; the other processors stay with the others.
@@ -71,7 +73,7 @@ async function main(): Promise<number> {
   const parts = PARTS.filter((part) =>
     positionals.length ? positionals.includes(part.name) : !wanted && !(values.quick && part.slow),
   );
-  const known = [...ROWS, ...PARTS].map(({ name }) => name).concat('leases', 'direct');
+  const known = [...ROWS, ...PARTS].map(({ name }) => name).concat('leases', 'direct', 'revoke');
   if (makers.length === 0 || positionals.some((name) => !known.includes(name))) {
     console.error(USAGE);
     return 2;
@@ -81,6 +83,12 @@ async function main(): Promise<number> {
     const size = 64 * 2 ** 20;
     const say = (line: string): unknown => process.stderr.write(`${line}\n`);
     console.log(await benchDirect({ rounds, size, duration: values.quick ? 300 : 1500, dir: values.dir, say }));
+    return 0;
+  }
+  if (positionals[0] === 'revoke') {
+    const rounds = Math.max(1, Number(values.rounds ?? (values.quick ? 5 : 15)));
+    const say = (line: string): unknown => process.stderr.write(`${line}\n`);
+    console.log(await benchRevoke({ rounds, alone: values.alone === true, dir: values.dir, say }));
     return 0;
   }
   const undo = new Undo();
