@@ -2,7 +2,7 @@ import { E } from '../system/errno.ts';
 import type { Notifications } from './ports.ts';
 
 /** Bytes that one notification covers: at least, and at most where a range is long. */
-const LEAST = 2 ** 18;
+const LEAST = 2 ** 20;
 const MOST = 64 * 2 ** 20;
 /** Parts that a range of middling length has at most. */
 const PARTS = 1024;
