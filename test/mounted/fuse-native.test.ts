@@ -25,6 +25,7 @@ function whyNot(): string | undefined {
 const why = whyNot();
 
 describeMounted('-o transport=fuse-native', [], () => {
+  vi.setConfig({ testTimeout: 180_000 });
   it('says what is missing where the package is not there, and mounts nothing', async () => {
     await using volume = await mountVolume({ size: '64m' });
     await volume.unmount();

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { describeMounted, layoutfs, type MountedVolume, mountVolume } from '../harness/index.ts';
 
 /** Runs a command on a terminal of its own (COLUMNS 100), presses Ctrl-C when `until` is true, and tells what was seen. */
@@ -34,10 +34,11 @@ interface Seen {
 }
 
 describeMounted('commands that take long', ['python3'], () => {
+  vi.setConfig({ testTimeout: 180_000 });
   let volume: MountedVolume;
 
   beforeAll(async () => {
-    volume = await mountVolume({ size: '512m' });
+    volume = await mountVolume({ size: '512m', deadline: 600_000 });
   });
   afterAll(() => volume?.dispose());
 

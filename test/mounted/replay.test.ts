@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { describeMounted, type MountedVolume, mountVolume } from '../harness/index.ts';
 
 /** Names, kinds, modes, owners, sizes, links, targets and contents of everything. */
@@ -21,12 +21,13 @@ const WORKLOAD = `
   (exec 3>&-; truncate -s 7 leased) & read -r event <&3; echo "return id=\${id%% *} seq=2" >&3; wait; exec 3>&-`;
 
 describeMounted('mount --record, and replay', ['getfattr'], () => {
+  vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
   let volume: MountedVolume;
   let recording = '';
   let tree = '';
 
   beforeAll(async () => {
-    volume = await mountVolume({ size: '256m' });
+    volume = await mountVolume({ size: '256m', deadline: 600_000 });
     await volume.unmount();
     recording = join(volume.root, 'requests');
     expect(await command('mkfs', volume.image, '--size', '256m', '--force')).toMatchObject({ code: 0 });
