@@ -8,6 +8,10 @@ import { killDaemon, standBy } from './supervision.ts';
 
 /** How often the daemon is killed under load; `npm run soak:restart` says more. */
 const ROUNDS = Number(process.env.LAYOUTFS_RESTART_ROUNDS ?? 5);
+/** So many files are there meanwhile. */
+const FILES = Number(process.env.LAYOUTFS_RESTART_FILES ?? 0);
+/** Only where it is to take long: a compiler, and fio, which checks what it wrote. */
+const LONG = ROUNDS > 20;
 const programs = join(checkout, 'test', 'mounted', 'programs');
 
 let volume: MountedVolume | undefined;
@@ -31,17 +35,43 @@ async function success(program: ReturnType<MountedVolume['start']>): Promise<str
   return said.trim();
 }
 
-describeMounted('a dead daemon is not a dead mount', ['git', 'bash'], () => {
+describeMounted('a dead daemon is not a dead mount', ['git', 'bash', ...(LONG ? ['cc', 'make', 'fio'] : [])], () => {
   it(
     `programs notice nothing of ${ROUNDS} SIGKILLs`,
     async () => {
-      volume = await mountVolume({ supervised: true, deadline: 200_000 + ROUNDS * 10_000 });
+      volume = await mountVolume({ supervised: true, deadline: 200_000 + ROUNDS * 10_000 + FILES * 10 });
       const mounted = volume;
       const stop = join(volume.root, 'stop');
       await volume.bash(
         'mkdir a b repo; git init -q repo; head -c 4M /dev/urandom > leased; head -c 1M /dev/zero > spare',
       );
       const before = readFileSync(join(volume.dir, 'leased'));
+      if (FILES > 0) {
+        const make = `mkdir many; cd many; seq ${FILES} | xargs -n 1000 touch; cd ..; sync many`;
+        await volume.bash(make, { timeout: 600_000 });
+      }
+      const more = LONG
+        ? [
+            volume.start('bash', [
+              '-c',
+              `cd "$MNT" && mkdir cc && cd cc && for ((i = 0; ; i++)); do
+                 [ -e "${stop}" ] && break
+                 for ((f = 0; f < 5; f++)); do echo "int f$f(int x) { return x + $i; }" > f$f.c; done
+                 echo 'int f0(int); int main(void) { return f0(0) != '$i'; }' > main.c
+                 make -s -j2 -f - <<< $'main: main.o f0.o f1.o f2.o f3.o f4.o\n\tcc -o $@ $^' || exit 1
+                 ./main || exit 1; touch ./*.c
+               done; echo "$i builds"`,
+            ]),
+            volume.start('bash', [
+              '-c',
+              `cd "$MNT" && mkdir fio && for ((i = 0; ; i++)); do
+                 [ -e "${stop}" ] && break
+                 fio --name=v --directory=fio --size=8m --bs=4k --rw=randwrite --verify=crc32c --do_verify=1 \
+                   --fsync=64 --output="$ROOT/fio.log" || exit 1
+               done; echo "$i times fio"`,
+            ]),
+          ]
+        : [];
       const running = [
         volume.start('bash', [join(programs, 'steps.sh'), join(volume.dir, 'a'), stop]),
         volume.start('bash', [join(programs, 'steps.sh'), join(volume.dir, 'b'), stop]),
@@ -61,6 +91,7 @@ describeMounted('a dead daemon is not a dead mount', ['git', 'bash'], () => {
            done
            [ "$(git rev-list --count HEAD)" = $i ] && git fsck --strict && [ -z "$(git status --porcelain)" ]`,
         ]),
+        ...more,
       ].map(success);
       for (const end of running) end.catch(() => {});
       const holder = await Holder.open(volume);
@@ -86,13 +117,13 @@ describeMounted('a dead daemon is not a dead mount', ['git', 'bash'], () => {
       expect(readFileSync(join(volume.dir, 'leased')).equals(before)).toBe(true);
       await holder.must({ verb: 'return', id });
       await truncate;
-      console.log(`pauses: ${pauses.join(' ')} ms; ${said.slice(0, 3).join(', ')}`);
+      console.log(`pauses: ${pauses.join(' ')} ms; ${said.filter((text) => text !== '').join(', ')}`);
       await holder.kill();
       await volume.unmount();
       const fsck = await volume.layoutfs(['fsck', volume.image]);
       expect(fsck.code, fsck.stdout + fsck.stderr).toBe(0);
     },
-    200_000 + ROUNDS * 10_000,
+    200_000 + ROUNDS * 10_000 + FILES * 10,
   );
 
   it('open files without names, waiting operations and their leases go on', async () => {

@@ -6,7 +6,7 @@ import { checkout, describeMounted, ended, type MountedVolume, mountVolume, slee
 import { type Extent, Holder } from './holder.ts';
 import { killDaemon, standBy } from './supervision.ts';
 
-/** How often the daemon is killed in each test; `npm run soak:takeover` says more. */
+/** How often the daemon is killed in each test; `npm run soak:restart` says more. */
 const ROUNDS = Number(process.env.LAYOUTFS_RESTART_ROUNDS ?? 3);
 const PAGES = 64;
 const PAGE = 4096;
