@@ -85,7 +85,8 @@ export class GuardedWindow implements Handle {
       request.error(range.touches(offset, offset + size) && offset + size > inode.size ? E.DEADLK : E.NXIO);
       return;
     }
-    if (!range.mayWrite(from, to)) {
+    // What comes while the window is closed is only taken from dirty pages, which are written back for the last time.
+    if (!range.mayWrite(from, to) || (!fromCache && !range.mayRead(from, to))) {
       request.error(E.IO);
       return;
     }

@@ -1,3 +1,4 @@
+import { WRITE } from '../fuse/protocol.ts';
 import { putWrite } from '../fuse/replies.ts';
 import { E } from '../system/errno.ts';
 import { type Handle, WRITE_IN } from './handle.ts';
@@ -152,7 +153,12 @@ export class ServedDeviceWindow implements Handle {
   write(request: Request, offset: number, size: number): void {
     if (!this.writable) return request.error(E.BADF);
     const pieces = this.place.pieces(offset, offset + size);
-    if (pieces.some(({ from, to, file }) => !this.range.mayWrite(file, file + to - from))) return request.error(E.IO);
+    const fromCache = (request.u32(WRITE_IN.WRITE_FLAGS) & WRITE.CACHE) !== 0;
+    const { range } = this;
+    // As in a guarded window: while it is closed, only dirty pages are taken.
+    const mayStore = ({ from, to, file }: Run): boolean =>
+      range.mayWrite(file, file + to - from) && (fromCache || range.mayRead(file, file + to - from));
+    if (!pieces.every(mayStore)) return request.error(E.IO);
     if (bytesOf(pieces) < size) return request.error(this.range.isOver ? E.IO : E.NXIO);
     const { ports, coherence } = this.windows;
     const put = ports.device.pwrite(request.address + request.body + WRITE_IN.LENGTH, size, offset);
