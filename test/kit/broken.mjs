@@ -32,9 +32,10 @@ if (isMainThread) {
   const { Core } = await load('lease/core.ts');
 
   replace(Ask.prototype, 'obstacles', 'grants whatever is asked for', () => []);
-  replace(Leases.prototype, 'return_', 'takes an old seq', function (right, ref, ...rest) {
-    return right.call(this, { ...ref, seq: undefined }, ...rest);
-  });
+  for (const method of ['check', 'return_'])
+    replace(Leases.prototype, method, 'takes an old seq', function (right, ref, ...rest) {
+      return right.call(this, { ...ref, seq: undefined }, ...rest);
+    });
   replace(Leases.prototype, 'sessionClosed', 'forgets leases of a closed session', () => {});
   replace(ControlSession.prototype, 'tell', 'tells no holder anything', () => {});
   replace(Core.prototype, 'refuse', 'refuses without a reason', function (right, refusal) {
