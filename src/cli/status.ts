@@ -117,7 +117,7 @@ function describe(status: Status): string {
   const rows: [string, string][] = [
     ['mounted at', status.dir],
     ['volume', status.image],
-    ['daemon', `${processes(status)}${status.answers ? '' : ' does not answer; see docs/troubleshooting.md'}`],
+    ['daemon', `${processes(status)}${status.answers ? '' : ': does not answer; see docs/troubleshooting.md'}`],
     ['connection', `/sys/fs/fuse/connections/${status.connection}`],
     ['options', status.options],
   ];
