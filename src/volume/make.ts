@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { S } from '../system/constants.ts';
-import { E } from '../system/errno.ts';
+import { E, errnoName } from '../system/errno.ts';
 import { addressOf, close, fsync, ftruncate } from '../system/libc.ts';
 import { Device } from './device.ts';
 import { HEADER_BYTES, type Header, isBlockSize, MAJOR, MINOR, readHeader, writeHeader } from './header.ts';
@@ -126,6 +126,12 @@ function refuseToOverwrite(device: Device, path: string): void {
 function clear(device: Device, path: string, kind: string, size: number): void {
   const meta = metadataPath(path);
   const old = fs.existsSync(meta) ? lockDatabase(meta) : -1; // BUSY when some other volume has it open
+  // Whether the host can hold that size is found out while the old volume is still whole.
+  const fits = kind === 'block' || size <= device.length ? 0 : ftruncate(device.fd, size);
+  if (fits < 0) {
+    if (old >= 0) close(old);
+    throw unsizable(path, size, fits);
+  }
   // A file of fixed length (a network block device behind a FUSE client) is treated as the device that it stands for.
   const emptied = kind === 'block' ? -E.INVAL : ftruncate(device.fd, 0);
   const fixed = emptied < 0 && device.length >= size;
@@ -133,9 +139,11 @@ function clear(device: Device, path: string, kind: string, size: number): void {
   if (sized >= 0 && !fixed) fs.fchmodSync(device.fd, 0o600);
   for (const file of [meta, `${meta}-wal`, `${meta}-shm`, redoPath(path)]) fs.rmSync(file, { force: true });
   if (old >= 0) close(old);
-  if (sized < 0)
-    throw new VolumeError('SYSTEM', `cannot set the length of ${path} to ${size} bytes`, { errno: -sized });
+  if (sized < 0) throw unsizable(path, size, sized);
 }
+
+const unsizable = (path: string, size: number, r: number): VolumeError =>
+  new VolumeError('SYSTEM', `cannot set the length of ${path} to ${size} bytes: ${errnoName(-r)}`, { errno: -r });
 
 function makeMetadata(path: string, header: Header, options: MakeOptions): void {
   fs.closeSync(fs.openSync(path, 'wx', 0o600)); // before SQLite makes it with other permissions
