@@ -3,7 +3,7 @@ import { command } from './command.ts';
 import type { Peer } from './peer.ts';
 
 /** Real-time priority of --alone, and the processor. */
-export const PRIORITY = '5';
+export const PRIORITY = '8';
 const CPU = String(cpus().length - 1);
 
 /** Words before a program that is to have the last processor for itself and the server that it asks. */
