@@ -9,7 +9,7 @@ import {
   type MountedVolume,
   mountVolume,
   until,
-  whyNoOrdinaryUser,
+  whyNoOtherUser,
 } from '../harness/index.ts';
 
 let volume: MountedVolume;
@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => volume?.dispose());
 
 describeMounted('the TypeScript client', ['python3'], () => {
-  const lacks = whyNoOrdinaryUser();
+  const lacks = whyNoOtherUser();
   const holders = [
     { who: 'an administrator', asked: 'device', window: 'device', as: [] },
     { who: 'an administrator', asked: 'guarded', window: 'guarded', as: [] },

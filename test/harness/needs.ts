@@ -34,10 +34,16 @@ function closedFolder(path: string): string | undefined {
 }
 
 /** Why an ordinary user can not run what is in this checkout, on files in the temp folder; undefined when he can. */
-export function whyNoOrdinaryUser(): string | undefined {
+export function whyNoOtherUser(): string | undefined {
   const closed = closedFolder(dirname(dirname(import.meta.dirname))) ?? closedFolder(tmpdir());
   if (closed !== undefined) return `needs ${closed} open to other users`;
-  if ((statSync(tmpdir()).mode & 0o002) === 0) return `needs ${tmpdir()} writable by other users`;
+  return (statSync(tmpdir()).mode & 0o002) === 0 ? `needs ${tmpdir()} writable by other users` : undefined;
+}
+
+/** Why he can not mount either. */
+export function whyNoOrdinaryUser(): string | undefined {
+  const why = whyNoOtherUser();
+  if (why !== undefined) return why;
   // fusermount3 opens it with the rights of its caller.
   const { mode } = statSync('/dev/fuse', { throwIfNoEntry: false }) ?? { mode: 0 };
   return (mode & 0o006) === 0o006 ? undefined : 'needs /dev/fuse open to other users';
