@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { layoutfsMounts, lockOwner } from './mounts.ts';
 
@@ -16,19 +16,27 @@ export async function untilClosed(image: string): Promise<void> {
   const until = Date.now() + CLOSING_MS;
   while (Date.now() < until) {
     const owner = lockOwner(image);
-    if (owner === undefined || !servesMounts(owner)) return;
-    if (layoutfsMounts().some((mount) => mount.source === image)) return;
+    if (owner === undefined || !isClosing(owner, image)) return;
     await sleep(LOOK_MS);
   }
 }
 
-/** Whether the process was started as a daemon (background.ts); one whose number the lock does not tell may be. */
-function servesMounts(pid: number): boolean {
-  if (pid === 0) return true;
+/** Whether `pid` was started as a daemon (background.ts) and has no mount of the image, here or where it was mounted. */
+function isClosing(pid: number, image: string): boolean {
+  const where = pid === 0 ? 'self' : pid; // the lock does not tell every owner
   try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return words.includes('mount') || words.includes('start');
+    const words = pid === 0 ? ['mount'] : readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    if (!words.includes('mount') && !words.includes('start')) return false;
+    return ![...layoutfsMounts(), ...layoutfsMounts(where)].some(({ source }) => isSame(source, image));
   } catch {
-    return false;
+    return false; // it has ended, or is not ours to look at
   }
+}
+
+/** The image goes by another name where it was mounted through a symbolic link. */
+function isSame(source: string, image: string): boolean {
+  if (source === image) return true;
+  const one = statSync(source, { throwIfNoEntry: false, bigint: true });
+  const other = statSync(image, { throwIfNoEntry: false, bigint: true });
+  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 }

@@ -22,10 +22,10 @@ export interface Mount {
 
 const FS_TYPE = 'fuse.layoutfs';
 
-/** All layoutfs mounts of this mount namespace. Reads nothing that a hung mount could hold up. */
-export function layoutfsMounts(): Mount[] {
+/** All layoutfs mounts that process `pid` sees, this one by default. Reads nothing that a hung mount could hold up. */
+export function layoutfsMounts(pid: number | 'self' = 'self'): Mount[] {
   const found: Mount[] = [];
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+  for (const line of readFileSync(`/proc/${pid}/mountinfo`, 'utf8').split('\n')) {
     const fields = line.split(' ');
     const dash = fields.indexOf('-');
     if (dash < 0 || fields[dash + 1] !== FS_TYPE) continue;

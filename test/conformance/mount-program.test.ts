@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { checkout, describeMounted, mountVolume } from '../harness/index.ts';
+import { checkout, describeMounted, FOREIGN_MOUNTS_AWAY, mountVolume } from '../harness/index.ts';
 
 /**
  * mount(8), umount(8), mkfs(8) and fsck(8) look for their helpers in /sbin. The script runs in a mount namespace of its own,
@@ -100,10 +100,14 @@ describeMounted('mount(8) and its kind', ['unshare', 'findmnt', 'setfattr'], () 
     test(name, { timeout: 90_000 }, async () => {
       await using volume = await mountVolume();
       const words = ['-m', '-p', '-f', '--mount-proc', '--kill-child', '--propagation', 'private'];
-      const result = await volume.run('unshare', [...words, 'sh', '-c', `cd /\n${PREPARE}${script}`], {
-        timeout: 80_000,
-        env: { BIN: join(checkout, 'bin') },
-      });
+      const result = await volume.run(
+        'unshare',
+        [...words, 'sh', '-c', `cd /\n${FOREIGN_MOUNTS_AWAY}${PREPARE}${script}`],
+        {
+          timeout: 80_000,
+          env: { BIN: join(checkout, 'bin') },
+        },
+      );
       expect(result.stdout + result.stderr).toBe('');
       expect(result.code).toBe(0);
     });

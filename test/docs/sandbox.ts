@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkout, run } from '../harness/index.ts';
+import { checkout, FOREIGN_MOUNTS_AWAY, run } from '../harness/index.ts';
 import { type Part, tidy } from './page.ts';
 
 /** What came of a page: the output of each of its parts that was run, by its place among them. */
@@ -56,6 +56,7 @@ function script(root: string, list: readonly Part[]): string {
   const lines = [
     'set -eu -o pipefail',
     'exec 2>&1',
+    FOREIGN_MOUNTS_AWAY.trimEnd(),
     `mount --bind ${root}/srv /srv`,
     `mount --bind ${root}/mnt /mnt`,
     'mount -t tmpfs none /run',

@@ -1,3 +1,4 @@
+export { FOREIGN_MOUNTS_AWAY } from './alone.ts';
 export { type MountLine, mounts } from './clean-up.ts';
 export { checkout, layoutfs, type MountedVolume, mountVolume, type VolumeOptions } from './mount.ts';
 export { describeMounted, hasTool, whyNoMounts, whyNoOrdinaryUser, whyNoOtherUser } from './needs.ts';

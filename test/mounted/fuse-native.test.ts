@@ -4,6 +4,7 @@ import {
   check,
   checkout,
   describeMounted,
+  FOREIGN_MOUNTS_AWAY,
   hasTool,
   layoutfs,
   type MountedVolume,
@@ -64,7 +65,7 @@ describeMounted('-o transport=fuse-native without the Debian package libfuse2', 
       echo through > "$MNT/file"; cat "$MNT/file"; stat -f -c %T "$MNT"
       "$NODE" "$LAYOUTFS" umount "$MNT"`;
       const env = { NODE: process.execPath, LAYOUTFS: layoutfs, IMG: volume.image, MNT: volume.dir };
-      const args = ['-m', '--propagation', 'private', 'bash', '-eu', '-c', script];
+      const args = ['-m', '--propagation', 'private', 'bash', '-eu', '-c', FOREIGN_MOUNTS_AWAY + script];
       const said = await check('unshare', args, { env, cwd: checkout });
       expect(said).toMatch(/^libfuse.so.2\n(.*\n)*through\nfuseblk\n$/);
     },

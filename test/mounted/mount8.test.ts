@@ -2,7 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { lockOwner } from '../../src/cli/mounts.ts';
-import { checkout, describeMounted, type MountedVolume, mountVolume, until } from '../harness/index.ts';
+import {
+  checkout,
+  describeMounted,
+  FOREIGN_MOUNTS_AWAY,
+  type MountedVolume,
+  mountVolume,
+  until,
+} from '../harness/index.ts';
 import { identify, signal } from '../harness/registry.ts';
 
 let volume: MountedVolume | undefined;
@@ -35,7 +42,17 @@ async function inNamespace(script: string): Promise<string> {
   const env = { ROOT: root, MNT: dir, IMG: image, CHECKOUT: checkout, NODE: process.execPath };
   const result = await volume.run(
     'unshare',
-    ['-m', '--propagation', 'private', 'bash', '-eu', '-o', 'pipefail', '-c', `${PRELUDE}\n${script}`],
+    [
+      '-m',
+      '--propagation',
+      'private',
+      'bash',
+      '-eu',
+      '-o',
+      'pipefail',
+      '-c',
+      `${FOREIGN_MOUNTS_AWAY}${PRELUDE}\n${script}`,
+    ],
     { env, timeout: 80_000 },
   );
   expect(result.code, `${result.stdout}\n${result.stderr}`).toBe(0);
