@@ -127,7 +127,7 @@ describeMounted('mount(8)', ['unshare', 'findmnt'], () => {
   }, 100_000);
 
   it('is not needed by the commands of the systemd unit in the documentation', async () => {
-    const unit = blockOf('ini');
+    const unit = readFileSync(join(checkout, 'docs', 'systemd', 'layoutfs-disk.service'), 'utf8');
     const command = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
     const script = ['ExecStart', 'ExecStop'].map((name) =>
       command(name)
