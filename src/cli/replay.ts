@@ -13,9 +13,8 @@ export const replay: Command = {
   options: { print: { type: 'boolean', help: 'only show the requests and replies' } },
   positionals: [1, 2],
   examples: [
-    'layoutfs mount disk.img /mnt --record requests.rec',
-    'layoutfs mkfs again.img --size 4g && layoutfs replay requests.rec again.img',
-    'layoutfs replay requests.rec --print | less',
+    'layoutfs replay requests.rec again.img',
+    'layoutfs replay requests.rec --print',
   ],
   async run({ positionals: [path, image], options, json }) {
     const { Recording } = await import('../fuse/recording.ts');
