@@ -12,10 +12,7 @@ export const replay: Command = {
     '1: some were not. --print shows the recording as text, as layoutfs mount --trace does.',
   options: { print: { type: 'boolean', help: 'only show the requests and replies' } },
   positionals: [1, 2],
-  examples: [
-    'layoutfs replay requests.rec again.img',
-    'layoutfs replay requests.rec --print',
-  ],
+  examples: ['layoutfs replay requests.rec again.img', 'layoutfs replay requests.rec --print'],
   async run({ positionals: [path, image], options, json }) {
     const { Recording } = await import('../fuse/recording.ts');
     const recording = new Recording(path as string);
