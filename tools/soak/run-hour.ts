@@ -80,7 +80,7 @@ export async function runHour({ seconds, seed, say }: HourOptions): Promise<Hour
     ],
     [
       'stress',
-      volume.start('nice', ['-n', '15', stress, join(volume.dir, 'stress'), `${seed}`, '2', `${Math.ceil(seconds)}`]),
+      volume.start('nice', ['-n', '15', 'bash', '-c', STRESS, stress, join(volume.dir, 'stress'), stop, `${seed}`]),
     ],
     ['filler', volume.start('nice', ['-n', '15', 'bash', '-c', FILLER, 'filler', volume.dir, stop])],
     ['events', volume.start('bash', ['-c', 'exec cat "$MNT/.layout/events" > "$ROOT/events"'])],
@@ -145,10 +145,24 @@ export async function runHour({ seconds, seed, say }: HourOptions): Promise<Hour
   };
 }
 
+/**
+ * Random operations, each minute in an empty tree: left to itself the tree grows for hours (directories are renamed to
+ * where no name of the program reaches), and the memory of the daemon with it.
+ */
+const STRESS = `
+n=0
+while [ ! -e "$2" ]; do
+  "$0" "$1" $(($3 + n)) 2 60 > /dev/null || exit 1
+  n=$((n + 1))
+  rm -rf "$1"/* || exit 1
+done
+echo "$n times a tree"`;
+
 /** Fills the volume and gives the space back, for a tenth of the time. */
 const FILLER = `
 cd "$1" || exit 1
 n=0
+sleep 5 # the others make their first files
 while [ ! -e "$2" ]; do
   dd if=/dev/zero of=filler bs=1M 2>/dev/null && { echo 'the volume never got full'; exit 1; }
   n=$((n + 1))
@@ -257,6 +271,6 @@ async function finish(volume: MountedVolume, ledger: string, problem: (text: str
     },
   );
   const [there, kept] = sums.stdout.trim().split('\n').map(Number);
-  if (sums.code !== 0 || there !== kept) problem(`sums: ${sums.stdout}${sums.stderr}`);
+  if (sums.code !== 0 || there !== kept || !there) problem(`sums: ${sums.stdout}${sums.stderr}`);
   await volume.unmount();
 }
