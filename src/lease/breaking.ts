@@ -2,7 +2,7 @@
 import { E } from '../system/errno.ts';
 import type { Actor, Change, Waiter } from './api.ts';
 import type { Core } from './core.ts';
-import { type Blocker, blockersOf, endOf, processOf, startOf } from './judge.ts';
+import { type Blocker, blockersOf, eachBlocker, endOf, processOf, startOf } from './judge.ts';
 import type { Lease } from './lease.ts';
 import { thirdParty } from './matrix.ts';
 import { type Demand, recallAll } from './recall.ts';
@@ -133,7 +133,7 @@ export class Breaking implements Parked, Waiter {
 
   /** A recall of a dead process's lease ends it on the spot. */
   private stillBlocked(): boolean {
-    return blockersOf(this.core, this.ino, this.changes, this.actor).some((b) => b.letter === 'B');
+    return eachBlocker(this.core, this.ino, this.changes, this.actor, (blocker) => blocker.letter === 'B');
   }
 
   fail(errno: number): void {

@@ -75,7 +75,7 @@ export function judge(
   return { go: false, wait: true, errno: E.AGAIN, blockers: blockers.map((b) => b.lease.id), refusal };
 }
 
-/** Everything in the way, in order of range. Stops at the first refusal of a third party. */
+/** Everything in the way, in order of range. Stops at the first refusal of a third party, unless `all` is wanted. */
 export function blockersOf(
   core: Core,
   ino: number,
@@ -84,8 +84,23 @@ export function blockersOf(
   all = false,
 ): Blocker[] {
   const found: Blocker[] = [];
+  eachBlocker(core, ino, changes, actor, (blocker) => {
+    found.push(blocker);
+    return !all && (blocker.letter === 'T' || blocker.letter === 'Y');
+  });
+  return found;
+}
+
+/** Visits what is in the way, in order of range, until `visit` says that this is enough; whether it did. */
+export function eachBlocker(
+  core: Core,
+  ino: number,
+  changes: readonly Change[],
+  actor: Actor | undefined,
+  visit: (blocker: Blocker) => boolean,
+): boolean {
   const file = core.files.get(ino);
-  if (!file) return found;
+  if (!file) return false;
   const own = actor ? ownership(core, actor) : () => false;
   for (const change of changes) {
     const row = core.matrix[change.row];
@@ -93,19 +108,18 @@ export function blockersOf(
     if ((refuses | waits) === 0) continue;
     const offset = startOf(row, change);
     const end = endOf(row, change);
-    const stopped = file.index.each(offset, end, (lease) => {
+    const enough = file.index.each(offset, end, (lease) => {
       // Where others are allowed the holder is too: its column is never the stricter one (test/lease/matrix).
       if (((refuses | waits) & lease.bit) === 0) return false;
       const letter = own(lease) ? byHolder(row, lease.facts) : thirdParty(row, lease.facts);
       if (letter === 'A') return false;
       if (letter === 'B' && (core.lapses(lease) || (lease.terms.odp && hasForgotten(core, lease, offset, end))))
         return false;
-      found.push({ lease, row, letter, offset, end });
-      return !all && (letter === 'T' || letter === 'Y');
+      return visit({ lease, row, letter, offset, end });
     });
-    if (stopped) break;
+    if (enough) return true;
   }
-  return found;
+  return false;
 }
 
 /** Who the actor is: looked up at most once. */
