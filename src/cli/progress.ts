@@ -97,7 +97,7 @@ export function progressText({ label, unit }: ProgressOptions, { done, total, wh
     words.push(`[${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}] ${Math.floor(share * 100)}%`);
     words.push(`${amount(done)} of ${amount(total)}${unit === 'bytes' ? '' : ` ${unit}`}`);
   }
-  if (rate > 0) words.push(`${amount(rate)}/s`);
+  if (rate > 0) words.push(`${unit !== 'bytes' && rate < 10 ? rate.toFixed(1) : amount(rate)}/s`);
   if (total !== undefined && rate > 0 && total > done) words.push(`${clockTime((total - done) / rate)} left`);
   else words.push(clockTime(elapsed));
   return words.join('  ');

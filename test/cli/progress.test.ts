@@ -18,6 +18,9 @@ describe('progress', () => {
     expect(
       progressText({ label: 'fsck', unit: 'rows' }, { ...state, done: 1200, total: 3400, what: '4/13 names' }),
     ).toBe('fsck: 4/13 names  [########................] 35%  1,200 of 3,400 rows  134,217,728/s  0:00 left');
+    expect(progressText({ label: 'bench', unit: 'runs' }, { ...state, done: 30, total: 40, rate: 1.62 })).toBe(
+      'bench  [##################......] 75%  30 of 40 runs  1.6/s  0:06 left',
+    );
     expect(progressText(options, { ...state, total: undefined, rate: 0 })).toBe('relocate  3G  0:24');
     expect([0.4, 59.6, 754, 3723].map(clockTime)).toEqual(['0:00', '1:00', '12:34', '1:02:03']);
   });

@@ -6,6 +6,7 @@ import { command } from './command.ts';
 import { windows } from './leases.ts';
 import type { Peer } from './peer.ts';
 import { layoutfs } from './peers/layoutfs.ts';
+import type { Runs } from './runs.ts';
 import { median, ratio, spread } from './statistics.ts';
 import { Undo } from './undo.ts';
 
@@ -38,6 +39,7 @@ export interface DirectPlan {
   /** Where the volume is made. */
   dir: string | undefined;
   say: (line: string) => void;
+  runs: Runs;
 }
 
 /**
@@ -46,12 +48,7 @@ export interface DirectPlan {
  */
 export async function benchDirect(plan: DirectPlan): Promise<string> {
   const undo = new Undo();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      undo.all();
-      process.exit(130);
-    });
-  }
+  undo.onSignals(() => plan.runs.end());
   try {
     const folder = mkdtempSync(join(plan.dir ?? tmpdir(), 'layoutfs-bench-'));
     undo.add(() => rmSync(folder, { recursive: true, force: true }));
@@ -74,6 +71,7 @@ export async function benchDirect(plan: DirectPlan): Promise<string> {
       { name: '.layout/direct', data: tree, base: file },
     ];
     const able = ROWS.filter((row) => !row.cold || existsSync(DROP_CACHES));
+    plan.runs.expect(plan.rounds, targets.length * able.length);
     const lines = able.map((row) => {
       plan.say(row.title);
       return line(row, targets, measure(row, targets, plan));
@@ -87,6 +85,7 @@ export async function benchDirect(plan: DirectPlan): Promise<string> {
       '',
     ].join('\n');
   } finally {
+    plan.runs.end();
     undo.all();
   }
 }
@@ -95,6 +94,7 @@ function measure(row: Row, targets: readonly Target[], plan: DirectPlan): number
   const samples: number[][] = targets.map(() => []);
   for (let round = 0; round < plan.rounds; round++) {
     targets.forEach((target, at) => {
+      plan.runs.next();
       samples[at]?.push(fio(row, target, plan));
     });
   }

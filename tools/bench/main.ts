@@ -10,7 +10,7 @@ import { Growths } from './growth.ts';
 import { ALONE, isolate } from './isolate.ts';
 import { measureLeases, windows } from './leases.ts';
 import { markdown } from './markdown.ts';
-import { measureRow, type Plan, prepareData } from './measure.ts';
+import { allRoundsOf, measureRow, type Plan, prepareData } from './measure.ts';
 import type { Peer, PeerMaker } from './peer.ts';
 import { bare, fuse2fs, fuse2fsLoose, fuseNative, ntfs3g, ntfs3gLoose, onefile } from './peers/fuse.ts';
 import { ext4, xfs } from './peers/kernel.ts';
@@ -18,6 +18,7 @@ import { layoutfs } from './peers/layoutfs.ts';
 import { machine, type Results } from './results.ts';
 import { benchRevoke } from './revoke.ts';
 import { ROWS, type Row } from './rows.ts';
+import { Runs } from './runs.ts';
 import { svg } from './svg.ts';
 import { secondThread } from './threads.ts';
 import { sourceTree } from './tree.ts';
@@ -78,26 +79,24 @@ async function main(): Promise<number> {
     console.error(USAGE);
     return 2;
   }
+  const runs = new Runs();
+  const say = (line: string): void => {
+    runs.end();
+    process.stderr.write(`${line}\n`);
+  };
   if (positionals[0] === 'direct') {
     const rounds = Math.max(1, Number(values.rounds ?? (values.quick ? 3 : 7)));
     const size = 64 * 2 ** 20;
-    const say = (line: string): unknown => process.stderr.write(`${line}\n`);
-    console.log(await benchDirect({ rounds, size, duration: values.quick ? 300 : 1500, dir: values.dir, say }));
+    console.log(await benchDirect({ rounds, size, duration: values.quick ? 300 : 1500, dir: values.dir, say, runs }));
     return 0;
   }
   if (positionals[0] === 'revoke') {
     const rounds = Math.max(1, Number(values.rounds ?? (values.quick ? 5 : 15)));
-    const say = (line: string): unknown => process.stderr.write(`${line}\n`);
-    console.log(await benchRevoke({ rounds, alone: values.alone === true, dir: values.dir, say }));
+    console.log(await benchRevoke({ rounds, alone: values.alone === true, dir: values.dir, say, runs }));
     return 0;
   }
   const undo = new Undo();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      undo.all();
-      process.exit(130);
-    });
-  }
+  undo.onSignals(() => runs.end());
   try {
     const folder = mkdtempSync(join(values.dir ?? tmpdir(), 'layoutfs-bench-'));
     undo.add(() => rmSync(folder, { recursive: true, force: true }));
@@ -110,7 +109,7 @@ async function main(): Promise<number> {
       duration: values.quick ? 120 : 300,
       size: (values.quick ? 64 : 256) * 2 ** 20,
       prefix: values.alone ? ALONE : [],
-      say: (line) => process.stderr.write(`${line}\n`),
+      say,
     };
     const only = positionals.length > 0 && rows.length === 0 && !positionals.includes('leases');
     const results = await bench(
@@ -120,7 +119,9 @@ async function main(): Promise<number> {
       folder,
       undo,
       positionals.length === 0 || positionals.includes('leases'),
+      runs,
     );
+    runs.end();
     if (values.quick && positionals.length === 0) {
       const left = [...ROWS, ...PARTS].filter((row) => row.slow).map(({ name }) => name);
       results.skipped.push({ name: left.join(', '), why: 'left out by --quick' });
@@ -136,6 +137,7 @@ async function main(): Promise<number> {
     console.log(markdown(results));
     return 0;
   } finally {
+    runs.end();
     undo.all();
   }
 }
@@ -215,6 +217,7 @@ async function bench(
   folder: string,
   undo: Undo,
   leases: boolean,
+  runs: Runs,
 ): Promise<Results> {
   const results: Results = {
     date: new Date().toISOString(),
@@ -257,10 +260,11 @@ async function bench(
       results.skipped.push({ name: 'device window, guarded window', why: (error as Error).message });
     }
   }
+  const able = (row: Row): Peer[] => peers.filter((peer) => does(peer, row));
+  for (const row of rows) runs.expect(allRoundsOf(row, plan), able(row).length);
   for (const [place, row] of rows.entries()) {
     plan.say(`[${place + 1}/${rows.length}] ${row.title}`);
-    const able = peers.filter((peer) => does(peer, row));
-    const samples = await measureRow(row, able, plan);
+    const samples = await measureRow(row, able(row), plan, runs);
     results.rows.push({
       name: row.name,
       title: row.title,
@@ -275,4 +279,10 @@ async function bench(
   return results;
 }
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  // Ctrl-C ends the program that was measured, too: its failure is no news then.
+  await new Promise(setImmediate);
+  throw error;
+}

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Peer } from './peer.ts';
 import type { Row } from './rows.ts';
+import type { Runs } from './runs.ts';
 import type { Sample } from './statistics.ts';
 import type { SourceTree } from './tree.ts';
 
@@ -63,22 +64,37 @@ export async function prepareData(peer: Peer, plan: Plan): Promise<void> {
   if (peer.data) await runLoad([plan.load], ['prepare', peer.data, '-s', String(plan.size)], 120_000);
 }
 
+/** Rounds of a row that count. */
+function roundsOf(row: Row, plan: Plan): number {
+  return Math.min(plan.rounds, row.long?.rounds ?? plan.rounds);
+}
+
+/** All rounds of a row, with the first. */
+export function allRoundsOf(row: Row, plan: Plan): number {
+  return roundsOf(row, plan) + 1;
+}
+
 /**
  * One row: every peer once a round, in an order that turns, so that each comes after each. The first round counts for
  * nothing: caches fill, and what runs in a just-in-time compiler is compiled.
  */
-export async function measureRow(row: Row, peers: readonly Peer[], plan: Plan): Promise<Record<string, Sample>> {
+export async function measureRow(
+  row: Row,
+  peers: readonly Peer[],
+  plan: Plan,
+  runs: Runs,
+): Promise<Record<string, Sample>> {
   const samples: Record<string, Sample> = {};
   const spent: Record<string, { ticks: number; operations: number }> = {};
   for (const peer of peers) {
     samples[peer.name] = { values: [] };
     spent[peer.name] = { ticks: 0, operations: 0 };
   }
-  const rounds = Math.min(plan.rounds, row.long?.rounds ?? plan.rounds);
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -1; round < roundsOf(row, plan); round++) {
     for (let turn = 0; turn < peers.length; turn++) {
       const peer = peers[(turn + round + peers.length) % peers.length];
       const sample = samples[peer.name];
+      runs.next();
       if (sample.failed !== undefined) continue;
       const args = argumentsOf(row, peer, plan);
       try {

@@ -5,6 +5,7 @@ import { build } from './build.ts';
 import { command } from './command.ts';
 import { URGENT } from './isolate.ts';
 import { layoutfs } from './peers/layoutfs.ts';
+import type { Runs } from './runs.ts';
 import { median } from './statistics.ts';
 import { Undo } from './undo.ts';
 
@@ -19,6 +20,7 @@ export interface RevokePlan {
   /** Where the volume is made. */
   dir: string | undefined;
   say: (line: string) => void;
+  runs: Runs;
 }
 
 /**
@@ -27,6 +29,7 @@ export interface RevokePlan {
  */
 export async function benchRevoke(plan: RevokePlan): Promise<string> {
   const undo = new Undo();
+  undo.onSignals(() => plan.runs.end());
   try {
     const folder = mkdtempSync(join(plan.dir ?? tmpdir(), 'layoutfs-bench-'));
     undo.add(() => rmSync(folder, { recursive: true, force: true }));
@@ -39,9 +42,11 @@ export async function benchRevoke(plan: RevokePlan): Promise<string> {
     make('revoked', most);
     make('bystander', 1);
     const binary = build('revoke');
+    plan.runs.expect(1, SIZES.length * 2);
     const lines = SIZES.flatMap((size) =>
       ['clean', 'dirty'].map((kind) => {
         plan.say(`${size} MiB, ${kind}`);
+        plan.runs.next();
         const args = [binary, dir, '/revoked', String(size * MIB), kind, String(plan.rounds + 1)];
         const [program = '', ...rest] = plan.alone ? [...URGENT, ...args] : args;
         return line(`${size} MiB, ${kind}`, command(program, rest, 300_000));
@@ -56,6 +61,7 @@ export async function benchRevoke(plan: RevokePlan): Promise<string> {
       '',
     ].join('\n');
   } finally {
+    plan.runs.end();
     undo.all();
   }
 }

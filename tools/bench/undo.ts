@@ -16,6 +16,17 @@ export class Undo {
     };
   }
 
+  /** On SIGINT and SIGTERM everything is undone and the process ends; `before` comes first. */
+  onSignals(before: () => void): void {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        before();
+        this.all();
+        process.exit(130);
+      });
+    }
+  }
+
   all(): void {
     for (let step = this.steps.pop(); step; step = this.steps.pop()) {
       try {
