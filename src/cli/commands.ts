@@ -52,6 +52,11 @@ export const COMMANDS: readonly Lazy[] = [
   },
   ...verb('freeze', 'keep the files still for a copy of the volume'),
   ...verb('thaw', 'end a freeze'),
+  {
+    name: 'resize',
+    summary: 'make a volume longer or shorter',
+    load: async () => (await import('./resize.ts')).resize,
+  },
   { name: 'scrub', summary: 'check a volume that is in use', load: async () => (await import('./scrub.ts')).scrub },
   { name: 'backup', summary: 'copy the metadata', load: async () => (await import('./backup.ts')).backup },
   {

@@ -33,7 +33,9 @@ export function failureOf(error: unknown): Failure {
   if (!(error instanceof Error)) return { exit: EXIT.bug, errno: undefined, message: String(error) };
   const { code, errno, refusal } = error as { code?: unknown; errno?: unknown; refusal?: Record<string, unknown> };
   const volume = typeof code === 'string' ? VOLUME_CODES[code] : undefined;
-  if (volume !== undefined) return { exit: volume, errno: undefined, message: error.message };
+  if (volume !== undefined) {
+    return { exit: volume, errno: undefined, message: error.message, ...(refusal && { details: refusal }) };
+  }
   const name = [errno, code].map(nameOfErrno).find((each) => each !== undefined);
   if (name !== undefined) {
     return { exit: exitOfErrno(name), errno: name, message: error.message, ...(refusal && { details: refusal }) };

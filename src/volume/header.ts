@@ -18,7 +18,7 @@ export const MINOR = 0;
 /** Incompatible features that this program understands. */
 export const FEATURES: readonly string[] = [];
 
-/** What the header says; all but `owner…` and `epoch` are fixed when the volume is made. */
+/** What the header says. `owner…`, `epoch` and `writes` change with mounts, `deviceBlocks` with `resizeVolume`; nothing else does. */
 export interface Header {
   major: number;
   minor: number;

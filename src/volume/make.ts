@@ -34,7 +34,8 @@ export interface MadeVolume {
   firstBlock: number;
 }
 
-const MIN_BLOCKS = 16;
+/** Fewest blocks for file data. */
+export const MIN_BLOCKS = 16;
 /** statfs(2): tmpfs (devtmpfs too), ramfs. */
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

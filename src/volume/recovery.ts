@@ -63,7 +63,10 @@ export function openDatabase(
       throw new VolumeError('MISMATCH', `${meta} belongs to volume ${row.uuid}, ${of.path} is ${header.uuid}`);
     }
     if (row.block_size !== header.blockSize || row.device_blocks !== header.deviceBlocks) {
-      throw new VolumeError('MISMATCH', `${meta} and the header of ${of.path} disagree about sizes`);
+      throw new VolumeError(
+        'MISMATCH',
+        `${meta} and the header of ${of.path} disagree about sizes: where a resize was interrupted, do it again; fsck -y takes it back`,
+      );
     }
     return { database, row: { ...row, version } };
   } catch (error) {
