@@ -46,7 +46,7 @@ export function recall(core: Core, lease: Lease, demand: Demand): boolean {
   if (lease.state === 'RECALLED' && current) {
     const stricter = current.target !== undefined && demand.target === undefined;
     if (!stricter && current.offset <= offset && current.end >= end) return false;
-    recallChildren(core, lease, demand, breakMs);
+    recallChildren(core, lease, { ...demand, offset, end }, breakMs);
     current.offset = Math.min(current.offset, offset);
     current.end = Math.max(current.end, end);
     if (stricter) current.target = undefined;
@@ -57,7 +57,7 @@ export function recall(core: Core, lease: Lease, demand: Demand): boolean {
     return true;
   }
   // Sub-leases first: their holders stop before the whole is asked for.
-  recallChildren(core, lease, demand, breakMs);
+  recallChildren(core, lease, { ...demand, offset, end }, breakMs);
   if (lease.invalidate) lease.invalidate.timer = core.stop(lease.invalidate.timer);
   lease.invalidate = undefined;
   lease.recall = {
@@ -110,9 +110,11 @@ export function partOf(core: Core, lease: Lease, demand: Demand): { offset: numb
   };
 }
 
+/** The sub-leases on the range that is asked back, each whole; the others go on, and do not hinder a return of that range. */
 function recallChildren(core: Core, lease: Lease, demand: Demand, breakMs: number): void {
   if (!lease.children) return;
   for (const child of [...lease.children]) {
+    if (!child.overlaps(demand.offset, demand.end)) continue;
     recall(core, child, { ...demand, offset: child.offset, end: child.end, cause: 'administrator', breakMs });
   }
 }

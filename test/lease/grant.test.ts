@@ -329,6 +329,20 @@ describe('sub-leases (leases.md section 6)', () => {
     });
   });
 
+  test('those beside the range that is asked back are not recalled, and do not hinder its return', () => {
+    const { w, parent, one, two } = family();
+    const cut = w.shrink(2, 5, 4);
+    expect(w.eventsOf(1, 'recall').map((e) => e.lease)).toEqual([two.id, parent.id]);
+    expect(w.state(one.id)).toBe('GRANTED');
+    w.giveBack(1, two.id);
+    expect(w.giveBack(1, parent.id, undefined, { offset: 4 * BLOCK }).ok).toBe(true);
+    expect(cut.errno).toBe(0);
+    expect([parent, one].map((l) => w.state(l.id))).toEqual(['GRANTED', 'GRANTED']);
+    // What is asked for later, and wider, comes to the others, too.
+    w.shrink(2, 5, 0);
+    expect(w.eventsOf(1, 'recall').map((e) => e.lease)).toEqual([two.id, parent.id, one.id, parent.id]);
+  });
+
   test('one registration is revoked without the others', () => {
     const { w, parent, one, two } = family();
     w.leases.revoke(one.id, w.root());
