@@ -75,7 +75,10 @@ export class Bench {
     return entries.map(([name]) => name.toString()).sort();
   }
 
+  /** By itself at the end of a test; of many in one test, at once. */
   dispose(): void {
+    const at = benches.indexOf(this);
+    if (at >= 0) benches.splice(at, 1);
     this.client.volume.abandon();
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -120,6 +120,7 @@ async function onOneVolume(random: () => number): Promise<void> {
   expect([errno, client.volume.commits.failed]).toEqual([0, 0]);
   const report = await check(bench.image, { mode: 'report' });
   expect(report.problems.map(({ message }) => message)).toEqual([]);
+  bench.dispose();
 }
 
 /** The argument of one of our requests, right or nearly so. */

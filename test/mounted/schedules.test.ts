@@ -325,11 +325,11 @@ class Replay {
   }
 }
 
-/** The daemon and all processes die, and come again. */
+/** The daemon and all processes die, and come again. The daemon first: a holder's end would let go whoever waits for him. */
 async function restart(): Promise<void> {
   const mounted = volume as MountedVolume;
-  await Promise.all(actors.map((actor) => actor.end()));
   await mounted.kill();
+  await Promise.all(actors.map((actor) => actor.end()));
   await mounted.remount();
   actors = Array.from({ length: ACTORS }, () => new Actor(mounted));
 }
