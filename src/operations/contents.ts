@@ -7,13 +7,22 @@ import { FLAG, XATTRS } from '../namespace/inode.ts';
 import { dropCapabilities, dropPrivileges } from '../namespace/privileges.ts';
 import { E } from '../system/errno.ts';
 import type { Filesystem } from './filesystem.ts';
+import { type Caller, keepsGroupId } from './permission.ts';
 
 /** Files end before this offset: 4 PiB. Writes beyond answer EFBIG. */
 export const MAX_SIZE = 2 ** 52;
 
 /** A change of contents by somebody without CAP_FSETID, as the kernel tells us (HANDLE_KILLPRIV_V2). */
-export function killPrivileges(fs: Filesystem, inode: Inode): void {
-  if (dropPrivileges(inode, fs.xattrs)) fs.inodes.touchAttributes(inode);
+export function killPrivileges(fs: Filesystem, caller: Caller, inode: Inode): void {
+  if (dropPrivileges(inode, fs.xattrs, () => keepsGroupId(caller, inode.gid))) fs.inodes.touchAttributes(inode);
+}
+
+/**
+ * The same after fallocate and copy_file_range, whose requests do not say who has CAP_FSETID. Kernels since 6.2 have
+ * asked for it before (see setattr); what is left here is for older ones.
+ */
+export function killPrivilegesUntold(fs: Filesystem, caller: Caller, inode: Inode): void {
+  if (caller.uid !== 0) killPrivileges(fs, caller, inode);
 }
 
 /**

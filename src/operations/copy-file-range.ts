@@ -3,7 +3,7 @@ import { putCopied, putWrite } from '../fuse/replies.ts';
 import type { Request } from '../fuse/request.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
-import { changesOfWrite, contentsChanged, failedForSpace, killPrivileges, MAX_SIZE } from './contents.ts';
+import { changesOfWrite, contentsChanged, failedForSpace, killPrivilegesUntold, MAX_SIZE } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** Bytes copied by one request where blocks can not be shared: a longer copy comes back as a short one. */
@@ -38,7 +38,7 @@ export function copyFileRange(fs: Filesystem, request: Request): void {
     ? shareAndCopy(fs, request, source, from, target, to, length)
     : copy(fs, request, source, from, target, to, Math.min(length, COPY_LIMIT));
   if (done < 0) return failedForSpace(fs, request, -done);
-  killPrivileges(fs, target);
+  killPrivilegesUntold(fs, request, target);
   fs.inodes.noteAccess(source);
   contentsChanged(fs, target, to, done);
   reply(request, done);

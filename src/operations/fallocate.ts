@@ -3,7 +3,7 @@ import type { RowName } from '../lease/rows.ts';
 import type { Inode } from '../namespace/inode.ts';
 import { FALLOC } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
-import { contentsChanged, failedForSpace, killPrivileges, MAX_SIZE } from './contents.ts';
+import { contentsChanged, failedForSpace, killPrivilegesUntold, MAX_SIZE } from './contents.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** FUSE_FALLOCATE, fallocate(2) as far as the kernel passes it on: mode 0, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. */
@@ -31,7 +31,7 @@ export function fallocate(fs: Filesystem, request: Request): void {
   const errno = change(fs, inode, offset, length, kind);
   if (errno !== 0) return failedForSpace(fs, request, errno);
   if (grows) inode.size = offset + length;
-  killPrivileges(fs, inode);
+  killPrivilegesUntold(fs, request, inode);
   contentsChanged(fs, inode, offset, length);
   request.ok();
 }

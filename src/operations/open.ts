@@ -21,7 +21,7 @@ export function open(fs: Filesystem, request: Request): void {
     if (!admitSize(fs, request, inode, 0, 0, (flags & O.NONBLOCK) !== 0, 'open')) return;
     const errno = setSize(fs, inode, 0);
     if (errno !== 0) return request.error(errno);
-    if ((request.u32(4) & OPEN_KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
+    if ((request.u32(4) & OPEN_KILL_SUIDGID) !== 0) killPrivileges(fs, request, inode);
     contentsChanged(fs, inode, 0, Number.POSITIVE_INFINITY);
   }
   request.ok(openHandle(fs, request, inode, request.out.start));

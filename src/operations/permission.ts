@@ -15,6 +15,11 @@ export function isMember(caller: Caller, gid: number): boolean {
   return caller.gid === gid || groupsOf(caller.pid).includes(gid);
 }
 
+/** Whether a set-group-ID bit that gives no execution outlives what the caller does: in_group_or_capable() in fs/inode.c. */
+export function keepsGroupId(caller: Caller, gid: number): boolean {
+  return caller.uid === 0 || isMember(caller, gid);
+}
+
 /** Supplementary groups of a thread, proc_pid_status(5). */
 function groupsOf(pid: number): number[] {
   if (pid === 0) return [];

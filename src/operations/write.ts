@@ -47,7 +47,7 @@ export function write(fs: Filesystem, request: Request): void {
   const done = fs.blockmap.write(inode, offset, size, request.address + request.body + HEAD);
   if (done < 0) return failedForSpace(fs, request, -done);
   if (offset + done > inode.size) inode.size = offset + done;
-  if ((writeFlags & WRITE.KILL_SUIDGID) !== 0) killPrivileges(fs, inode);
+  if ((writeFlags & WRITE.KILL_SUIDGID) !== 0) killPrivileges(fs, request, inode);
   contentsChanged(fs, inode, offset, done, inode.size === before && inode.gen === gen);
   if ((flags & O.DSYNC) !== 0 || fs.options.sync || (inode.flags & FLAG.SYNC) !== 0) {
     return replyWhenDurable(fs, request, (late) => putWrite(late.out.view, late.out.start, done));

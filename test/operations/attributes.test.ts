@@ -75,6 +75,20 @@ describe('chmod and chown', () => {
     expect(mode(g)).toBe(0o2644);
   });
 
+  test('KILL_SUIDGID without group execution: a member of the group keeps set-group-ID, a stranger does not', () => {
+    const f = file(0o6644);
+    k.setattr(f, { valid: FATTR.KILL }, { uid: 1000, gid: 0 });
+    expect(mode(f)).toBe(0o2644);
+    k.setattr(f, { valid: FATTR.KILL }, { uid: 1000, gid: 1000 });
+    expect(mode(f)).toBe(0o644);
+  });
+
+  test('a request for nothing is KILL_SUIDGID', () => {
+    const f = file(0o6755);
+    k.clock.advance(1000);
+    expect(k.setattr(f, { valid: 0 })).toMatchObject({ mode: S.IFREG | 0o755, ctime: 5001 });
+  });
+
   test('chown strips capabilities, chmod does not', () => {
     const f = file();
     k.setxattr(f, 'security.capability', 'caps');
@@ -88,7 +102,7 @@ describe('chmod and chown', () => {
     expect(k.setattr(file(), { valid: FATTR.UID, uid: NONE })).toBe('EINVAL');
   });
 
-  test('nothing asked, nothing stamped', () => {
+  test('nothing asked but by a handle, nothing stamped', () => {
     const f = file();
     k.clock.advance(1000);
     expect(k.setattr(f, { valid: 64 })).toMatchObject({ ctime: 5000 });

@@ -221,6 +221,11 @@ export const attributes = family('attributes', [
     { unlikeExt4: 'its kernel does not let O_APPEND go' },
   ],
   [
+    'chattr +a: times become now together or not at all',
+    'utimensat(2) EPERM',
+    'create f\nchattr f +a\nutimensat f now now\nutimensat f now omit -> EPERM\nutimensat f omit now -> EPERM\nutimensat f 1.0 omit -> EPERM\nutimensat f omit omit',
+  ],
+  [
     'chattr +i: what was opened before',
     'ioctl_iflags(2)',
     'put f data\nopen f O_RDWR => fd\nchattr f +i\nftruncate $fd 0 -> EPERM\nfallocate $fd PLAIN 0 10 -> EPERM\nfchmod $fd 0 -> EPERM\nchattr f -i',

@@ -6,6 +6,7 @@ import { locks } from './locks.ts';
 import { mappings } from './mappings.ts';
 import { names } from './names.ts';
 import { ownership } from './ownership.ts';
+import { setId } from './set-id.ts';
 import { space } from './space.ts';
 import { special } from './special.ts';
 import { times } from './times.ts';
@@ -14,6 +15,7 @@ import { times } from './times.ts';
 export const cases: readonly Case[] = [
   ...errors,
   ...ownership,
+  ...setId,
   ...names,
   ...attributes,
   ...times,
