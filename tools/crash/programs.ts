@@ -84,9 +84,50 @@ const git: Program = {
   },
 };
 
+/** Transactions of a round of postgres-program.sh. */
+const A_ROUND = 4;
+
+/** All balances are the sum of what was done, of which nothing that was committed is missing; every page has a checksum. */
+const BALANCES =
+  'select (select count(*) from pgbench_history), (select sum(abalance) from pgbench_accounts), ' +
+  '(select sum(bbalance) from pgbench_branches), (select sum(tbalance) from pgbench_tellers), ' +
+  '(select coalesce(sum(delta), 0) from pgbench_history)';
+
+/** PostgreSQL recovers by its WAL, and answers by itself (no server: `postgres --single`). */
+const postgres: Program = {
+  command: ['bash', join(here, 'postgres-program.sh')],
+  rounds: 15,
+  size: 160 << 20,
+  judge(folder, promised) {
+    const data = join(folder, 'pg');
+    // Before the first round it is initdb's work, of which nothing was acknowledged.
+    if (promised === 0) return undefined;
+    const script =
+      'chown -R 65534:65534 "$0" && chmod 755 "$1" && cd / && HOME=/tmp exec setpriv --reuid=65534 --regid=65534 --clear-groups "${@:2}"';
+    const as = (command: string, args: readonly string[], input = ''): string =>
+      execFileSync('bash', ['-c', script, data, folder, command, ...args], {
+        input,
+        encoding: 'utf8',
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+    try {
+      const said = as('postgres', ['--single', '-j', '-D', data, 'postgres'], `${BALANCES};\n\n`);
+      const [done, ...sums] = [...said.matchAll(/= "(-?\d+)"/g)].map(([, value]) => Number(value));
+      if (done === undefined || sums.length !== 4) return `PostgreSQL says ${said}`;
+      if (done < promised * A_ROUND) return `${promised * A_ROUND} transactions were acknowledged, there are ${done}`;
+      if (new Set(sums).size !== 1) return `balances ${sums} after ${done} transactions`;
+      as('pg_checksums', ['--check', '-D', data]);
+      return undefined;
+    } catch (error) {
+      return `PostgreSQL: ${(error as { stderr?: string }).stderr ?? ''} ${(error as Error).message}`;
+    }
+  },
+};
+
 export const PROGRAMS: Readonly<Record<string, Program>> = {
   'sqlite-wal': sqlite('wal'),
   'sqlite-delete': sqlite('delete'),
   'sqlite-truncate': sqlite('truncate'),
   git,
+  postgres,
 };
