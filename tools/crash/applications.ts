@@ -69,8 +69,13 @@ export async function exploreApplication(name: string, options: ApplicationOptio
   const sum: Sum = { records, acknowledged: acknowledged.length, states: 0, problems: [] };
   const below = (n: number): number => Math.floor(options.random() * n);
   for (let i = 0; i < options.count; i++) {
-    // One place in each of so many stretches of the recording, and one of the states that are possible there.
-    const prefix = Math.min(records, Math.floor(((i + options.random()) * records) / options.count) + 1);
+    // One place in each of so many stretches, and one of the states that are possible there. Every fourth place is in the whole of the
+    // recording, the others where something was acknowledged: a program may write much before it says the first word.
+    const from = i % 4 === 0 ? 0 : (acknowledged[0] ?? 0);
+    const prefix = Math.min(
+      records,
+      from + Math.floor(((i + options.random()) * (records - from)) / options.count) + 1,
+    );
     const states = statesAt(recorded.histories, prefix, 2);
     const state = states[below(states.length)] as CrashState;
     const promised = acknowledged.filter((place) => place <= prefix).length;
