@@ -11,7 +11,7 @@ import type { Fact } from './results.ts';
 import { Undo } from './undo.ts';
 
 const VOLUME = 512 * 2 ** 20;
-/** Files that come (grow.c: age); they write about five times the volume. */
+/** Files that come (grow-build.c: age); they write about five times the volume. */
 const FILES = 8000;
 const LONGEST = 600_000;
 

@@ -4,231 +4,33 @@
  *
  *   grow MODE PATH [-n count] [-k files a directory] [-d milliseconds] [-p pid]
  *
- * Files are named d<number>/f<number>; file number i lies in directory i / k. Build: cc -O2 -pthread grow.c -o grow
+ * Files are named d<number>/f<number>; file number i lies in directory i / k. Build: cc -O2 grow.c grow-build.c -o grow
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/falloc.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <time.h>
-#include <unistd.h>
+#include "grow.h"
 
-#define PAGE 4096L
+const char *path;
+long count = 1000, each = 1000, operations, bytes;
+uint64_t random_state = SEED;
+char *buffer;
+static const char *mode;
+static long milliseconds = 500, pid, seed, ticks;
+static uint64_t spent;
 
-static const char *mode, *path;
-static long count = 1000, each = 1000, milliseconds = 500, operations, bytes, ticks;
-static int pid;
-static uint64_t spent, random_state = 88172645463325252ull;
-static char *buffer;
-
-static void die(const char *what)
+void die(const char *what)
 {
 	fprintf(stderr, "grow %s %s: %s: %s\n", mode, path, what, strerror(errno));
 	exit(1);
 }
 
-static uint64_t now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-static long pick(long below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (long)(random_state % (uint64_t)below);
-}
-
-static long ticks_of(int of)
-{
-	char name[64], text[1024];
-	unsigned long user = 0, system = 0;
-	snprintf(name, sizeof name, "/proc/%d/stat", of);
-	int fd = open(name, O_RDONLY);
-	if (fd < 0) return 0;
-	ssize_t n = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (n <= 0) return 0;
-	text[n] = 0;
-	char *rest = strrchr(text, ')');
-	if (!rest) return 0;
-	sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
-	return user + system;
-}
-
-static void file_name(char *to, long i)
-{
-	snprintf(to, PATH_MAX, "%s/d%ld/f%ld", path, i / each, i);
-}
-
-/* Building */
-
-static void make_files(void)
-{
-	char name[PATH_MAX];
-	if (mkdir(path, 0755) < 0 && errno != EEXIST) die("mkdir");
-	for (long i = 0; i < count; i++) {
-		if (i % each == 0) {
-			snprintf(name, sizeof name, "%s/d%ld", path, i / each);
-			if (mkdir(name, 0755) < 0) die(name);
-		}
-		file_name(name, i);
-		int fd = open(name, O_CREAT | O_EXCL | O_WRONLY, 0644);
-		if (fd < 0) die(name);
-		close(fd);
-	}
-	operations = count;
-}
-
-/*
- * An extent at every second block; with -k 0, one extent of all blocks. Most are unwritten: WRITTEN blocks, all over the map,
- * hold data and are those that are read and written, so that what grows is the map and not the data in the page cache.
- */
-#define WRITTEN 1024
-
-static long at_block(long i) { return (each ? 2 * i : i) * PAGE; }
-
-static long written_block(long i) { return at_block(i * (count / WRITTEN)); }
-static long written(void) { return written_block(pick(WRITTEN)); }
-
-/* Empty files PATH-1 to PATH-count. */
-static void make_beside(void)
-{
-	char name[PATH_MAX];
-	for (long i = 1; i <= count; i++) {
-		snprintf(name, sizeof name, "%s-%ld", path, i);
-		int fd = open(name, O_CREAT | O_WRONLY, 0644);
-		if (fd < 0) die(name);
-		close(fd);
-	}
-	operations = count;
-}
-
-static void make_extents(void)
-{
-	int fd = open(path, O_CREAT | O_RDWR, 0644);
-	if (fd < 0) die("create");
-	for (long i = 0; each && i < count; i++)
-		if (fallocate(fd, 0, at_block(i), PAGE) < 0) die("fallocate");
-	for (long i = 0; i < WRITTEN; i++)
-		if (pwrite(fd, buffer, PAGE, written_block(i)) != PAGE) die("pwrite");
-	if (fsync(fd) < 0) die("fsync");
-	close(fd);
-	operations = count;
-}
-
-/* Written in order, a MiB at a time. */
-static void make_large(void)
-{
-	char *mib = calloc(1, 1 << 20);
-	int fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0644);
-	if (fd < 0) die("create");
-	for (long i = 0; i < count; i++)
-		if (write(fd, mib, 1 << 20) != 1 << 20) die("write");
-	if (fsync(fd) < 0) die("fsync");
-	close(fd);
-	operations = count;
-	bytes = count << 20;
-}
-
-/*
- * Years of use, the same for everybody: files of 4 KiB to 2 MiB come (four at a time are written, in turn, a piece each), grow, lose
- * pieces and go, at 85 % of the space; -n so many come. What is written is synced now and then.
- */
-#define AGED 8192
-#define LARGEST (2L << 20)
-
-static long sizes[AGED];
-
-static int open_aged(int file)
-{
-	char at[PATH_MAX];
-	snprintf(at, sizeof at, "%s/%d", path, file);
-	int f = open(at, O_CREAT | O_WRONLY | O_APPEND, 0644);
-	if (f < 0) die(at);
-	return f;
-}
-
-static void grow_to(int f, int file, long size, long by)
-{
-	static char piece[LARGEST];
-	if (by > size - sizes[file]) by = size - sizes[file];
-	if (write(f, piece, by) != by) die("write");
-	sizes[file] += by;
-	bytes += by;
-	if (pick(64) == 0 && fsync(f) < 0) die("fsync");
-}
-
-static long some_size(void) { return (PAGE << pick(9)) + pick(PAGE << pick(9)); }
-
-static int some_file(int there)
-{
-	for (int i = pick(AGED);; i = (i + 1) % AGED)
-		if ((sizes[i] > 0) == there) return i;
-}
-
-static int full(void)
-{
-	struct statvfs s;
-	if (statvfs(path, &s) < 0) die("statvfs");
-	return s.f_bavail < s.f_blocks * 15 / 100;
-}
-
-static void age(void)
-{
-	char at[PATH_MAX];
-	for (; operations < count; operations += 4) {
-		int fresh[4], fds[4];
-		long wanted[4];
-		while (full()) {
-			int gone = some_file(1);
-			snprintf(at, sizeof at, "%s/%d", path, gone);
-			if (unlink(at) < 0) die("unlink");
-			sizes[gone] = 0;
-		}
-		for (int i = 0; i < 4; i++) {
-			fresh[i] = some_file(0);
-			wanted[i] = some_size();
-			fds[i] = open_aged(fresh[i]);
-			grow_to(fds[i], fresh[i], wanted[i], PAGE);
-		}
-		for (int more = 1; more;) {
-			more = 0;
-			for (int i = 0; i < 4; i++) {
-				if (sizes[fresh[i]] >= wanted[i]) continue;
-				grow_to(fds[i], fresh[i], wanted[i], 16 * PAGE);
-				more = 1;
-			}
-		}
-		for (int i = 0; i < 4; i++) close(fds[i]);
-		int older = some_file(1), f = open_aged(older);
-		grow_to(f, older, sizes[older] + some_size() / 8, LARGEST);
-		close(f);
-		older = some_file(1);
-		snprintf(at, sizeof at, "%s/%d", path, older);
-		f = open(at, O_WRONLY);
-		if (f < 0) die(at);
-		if (sizes[older] > 8 * PAGE && fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE * pick(sizes[older] / PAGE), PAGE * 2) < 0)
-			die("punch");
-		close(f);
-	}
-}
-
 /* Measuring: a step does some operations and takes the time that counts. */
 
 static int fd = -1;
-static char name[PATH_MAX], other[PATH_MAX];
+static char name[PATH_MAX], other[PATH_MAX + 16];
 static uint64_t began;
 
 static void start(void) { began = now(); }
@@ -415,46 +217,42 @@ static const struct mode {
 	void (*step)(void);
 	int once;
 } modes[] = {
-	{ "make-files", NULL, make_files, 1 },
-	{ "make-beside", NULL, make_beside, 1 },
-	{ "make-extents", NULL, make_extents, 1 },
-	{ "age", NULL, age, 1 },
-	{ "make-large", NULL, make_large, 1 },
-	{ "read-extent", open_direct, read_extent },
-	{ "write-extent", open_direct, write_extent },
-	{ "punch-extent", open_direct, punch_extent },
-	{ "seek-extent", open_direct, seek_extent },
-	{ "shrink-extent", open_direct, shrink_extent },
-	{ "open-close", NULL, open_close },
-	{ "lookup", NULL, look_up },
-	{ "lookup-nothing", NULL, look_up_nothing },
-	{ "unlink-create", NULL, unlink_create },
-	{ "rename", NULL, rename_file },
-	{ "mkdir", NULL, make_dir },
-	{ "link", NULL, link_file },
-	{ "readdir", NULL, read_dir },
-	{ "readdir-all", NULL, read_all, 1 },
+	{ "make-files", .step = make_files, .once = 1 },
+	{ "make-beside", .step = make_beside, .once = 1 },
+	{ "make-extents", .step = make_extents, .once = 1 },
+	{ "age", .step = age, .once = 1 },
+	{ "make-large", .step = make_large, .once = 1 },
+	{ "read-extent", .setup = open_direct, .step = read_extent },
+	{ "write-extent", .setup = open_direct, .step = write_extent },
+	{ "punch-extent", .setup = open_direct, .step = punch_extent },
+	{ "seek-extent", .setup = open_direct, .step = seek_extent },
+	{ "shrink-extent", .setup = open_direct, .step = shrink_extent },
+	{ "open-close", .step = open_close },
+	{ "lookup", .step = look_up },
+	{ "lookup-nothing", .step = look_up_nothing },
+	{ "unlink-create", .step = unlink_create },
+	{ "rename", .step = rename_file },
+	{ "mkdir", .step = make_dir },
+	{ "link", .step = link_file },
+	{ "readdir", .step = read_dir },
+	{ "readdir-all", .step = read_all, .once = 1 },
 };
 
 int main(int argc, char **argv)
 {
 	const struct mode *m = NULL;
-	if (argc < 3) {
-		fprintf(stderr, "grow MODE PATH [-n count] [-k files a directory] [-d milliseconds] [-p pid]\n");
-		return 2;
-	}
+	const struct argument known[] = {
+		{ .letter = 'n', .number = &count },
+		{ .letter = 'k', .number = &each },
+		{ .letter = 'd', .number = &milliseconds },
+		{ .letter = 'p', .number = &pid },
+		{ .letter = 's', .number = &seed },
+		{ .letter = 0 },
+	};
+	read_arguments(argc, argv, known, "grow MODE PATH [-n count] [-k files a directory] [-d milliseconds] [-p pid]");
 	mode = argv[1];
 	path = argv[2];
-	for (int c; (c = getopt(argc - 2, argv + 2, "n:k:d:p:s:")) != -1;) {
-		switch (c) {
-		case 'n': count = atol(optarg); break;
-		case 'k': each = atol(optarg); break;
-		case 'd': milliseconds = atol(optarg); break;
-		case 'p': pid = atoi(optarg); break;
-		case 's': random_state ^= (uint64_t)atol(optarg) * 2654435761u; break;
-		default: return 2;
-		}
-	}
+	random_state ^= (uint64_t)seed * 2654435761u;
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
 		if (!strcmp(modes[i].name, mode)) m = &modes[i];
 	if (!m) {

@@ -11,19 +11,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <signal.h>
-#include <time.h>
-#include <unistd.h>
+#include "measure.h"
 
 static const char *control, *name, *path;
 static int ctl;
@@ -33,13 +27,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "lease: %s: %s%s%s\n", what, strerror(errno), reply[0] ? ": " : "", reply);
 	exit(1);
-}
-
-static uint64_t now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
 /* Writes a request; its reply is then in `reply`. */

@@ -9,20 +9,12 @@
  * reach any more, dirty ones are written), and the longest read of the other file meanwhile and before.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
-
-#define PAGE 4096
+#include "measure.h"
 
 static char *map;
 static size_t length;
@@ -37,13 +29,6 @@ static void die(const char *what)
 {
 	perror(what);
 	exit(1);
-}
-
-static int64_t now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
 static void on_sigbus(int number)
