@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { S } from '../system/constants.ts';
-import { E, errnoName } from '../system/errno.ts';
+import { errnoName } from '../system/errno.ts';
 import { addressOf, close, fsync, ftruncate } from '../system/libc.ts';
 import { Device } from './device.ts';
 import { HEADER_BYTES, type Header, isBlockSize, MAJOR, MINOR, readHeader, writeHeader } from './header.ts';
@@ -127,21 +127,29 @@ function refuseToOverwrite(device: Device, path: string): void {
 function clear(device: Device, path: string, kind: string, size: number): void {
   const meta = metadataPath(path);
   const old = fs.existsSync(meta) ? lockDatabase(meta) : -1; // BUSY when some other volume has it open
-  // Whether the host can hold that size is found out while the old volume is still whole.
-  const fits = kind === 'block' || size <= device.length ? 0 : ftruncate(device.fd, size);
-  if (fits < 0) {
+  try {
+    // Whether the host can hold that size is found out while the old volume is still whole.
+    const grown = kind !== 'block' && size > device.length ? ftruncate(device.fd, size) : 0;
+    if (grown < 0) throw unsizable(path, size, grown);
+    const emptied = kind === 'block' ? zeroHeader(device) : emptyFile(device, size);
+    for (const file of [meta, `${meta}-wal`, `${meta}-shm`, redoPath(path)]) fs.rmSync(file, { force: true });
+    if (emptied < 0) throw unsizable(path, size, emptied);
+  } finally {
     if (old >= 0) close(old);
-    throw unsizable(path, size, fits);
   }
-  // A file of fixed length (a network block device behind a FUSE client) is treated as the device that it stands for.
-  const emptied = kind === 'block' ? -E.INVAL : ftruncate(device.fd, 0);
-  const fixed = emptied < 0 && device.length >= size;
-  const sized = fixed ? device.zero(0, HEADER_BYTES) : emptied < 0 ? emptied : ftruncate(device.fd, size);
-  if (sized >= 0 && !fixed) fs.fchmodSync(device.fd, 0o600);
-  for (const file of [meta, `${meta}-wal`, `${meta}-shm`, redoPath(path)]) fs.rmSync(file, { force: true });
-  if (old >= 0) close(old);
-  if (sized < 0) throw unsizable(path, size, sized);
 }
+
+/** The file is sparse and `size` bytes long: 0 or -errno. */
+function emptyFile(device: Device, size: number): number {
+  const emptied = ftruncate(device.fd, 0);
+  // A file of fixed length (a network block device behind a FUSE client) is treated as the device that it stands for.
+  if (emptied < 0) return device.length >= size ? zeroHeader(device) : emptied;
+  const sized = ftruncate(device.fd, size);
+  if (sized >= 0) fs.fchmodSync(device.fd, 0o600);
+  return sized;
+}
+
+const zeroHeader = (device: Device): number => device.zero(0, HEADER_BYTES);
 
 const unsizable = (path: string, size: number, r: number): VolumeError =>
   new VolumeError('SYSTEM', `cannot set the length of ${path} to ${size} bytes: ${errnoName(-r)}`, { errno: -r });
