@@ -149,10 +149,10 @@ export class House {
       leaseOptions(options, blockSize),
     );
     this.leases = leases;
-    inodes.holdReap = (ino) => leases.holdsInode(ino);
-    inodes.freeBlocks = (inode) => blockmap.remove(inode, EXTENTS_AT_ONCE);
-    inodes.later = setImmediate;
-    space.onShortage = () => inodes.finishReaping();
+    inodes.reaper.holds = (ino) => leases.holdsInode(ino);
+    inodes.reaper.freeBlocks = (inode) => blockmap.remove(inode, EXTENTS_AT_ONCE);
+    inodes.reaper.later = setImmediate;
+    space.onShortage = () => inodes.reaper.finish();
     blockmap.onMoved = (ino, gen) => leases.mapMoved(ino, gen);
     blockmap.onFree = (ino, fileBlock, deviceBlock, length) => {
       if (leases.dispose(ino, fileBlock, deviceBlock, length) === 'free') space.release(deviceBlock, length);
@@ -197,7 +197,7 @@ export class House {
       else this.control?.restoreSessions();
       leases.recover(volume.epoch, takeOver);
       if (takeOver) this.control?.restoreWindows();
-      inodes.recover();
+      inodes.reaper.recover();
     });
     commits.promised = handover?.promised;
     // Not from within: the engine itself may be who reads or writes.
@@ -335,7 +335,7 @@ export class House {
   /** Leaves the mount to the next daemon: 0, or 1 when something is only in the redo log. */
   async handOver(): Promise<number> {
     await this.processes.stop();
-    this.fs.inodes.finishReaping();
+    this.fs.inodes.reaper.finish();
     this.fs.inodes.settle();
     return this.volume.handOver() === 0 ? 0 : 1;
   }
@@ -343,7 +343,7 @@ export class House {
   /** The connection is gone: commits and closes the volume. 0, or the errno of what could not be saved. */
   async shutDown(): Promise<number> {
     await this.processes.stop();
-    this.fs.inodes.finishReaping();
+    this.fs.inodes.reaper.finish();
     this.fs.inodes.settle();
     return this.volume.close();
   }

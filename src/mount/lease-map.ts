@@ -128,7 +128,7 @@ export class LeaseMap implements MapPort {
   }
 
   reap(ino: number): void {
-    this.parts.inodes.reapIno(ino);
+    this.parts.inodes.reaper.reapIno(ino);
   }
 
   private punch(run: Run): void {

@@ -3,6 +3,7 @@ import { InodeCache } from './cache.ts';
 import { FIRST_COOKIE, FLAG, Inode, ORPHAN, S, XATTRS } from './inode.ts';
 import { Lookups, type TableMemory } from './lookups.ts';
 import { Orphans } from './orphans.ts';
+import { Reaper } from './reaper.ts';
 import { InodeRows } from './rows.ts';
 import type { Mutation, Query, Store } from './store.ts';
 import type { AtimePolicy } from './times.ts';
@@ -41,7 +42,7 @@ const MOST_UNWRITTEN = 1024;
  * of the volume.
  *
  * An inode is kept, without a name, while it has open handles, while the kernel knows it (`remember`, `forget`) or
- * while `holdReap` says so; until then its number is in table `orphan`.
+ * while `reaper.holds` says so; until then its number is in table `orphan`.
  */
 export class Inodes {
   readonly times: Times;
@@ -49,17 +50,9 @@ export class Inodes {
   /** How often an inode was asked for, and had to be read from the database. */
   readonly counts = { asked: 0, read: 0 };
   readonly maxInodes: number;
-  /** Frees blocks of a file that goes away, and says whether all are gone. The assembly sets it to `BlockMap.remove`. */
-  freeBlocks: (inode: Inode) => boolean = () => true;
-  /** Runs `fn` when the requests at hand are served. */
-  later: (fn: () => void) => void = (fn) => fn();
-  /** Whether something else than handles and the kernel, a lease, keeps an inode without names alive. */
-  holdReap: (ino: number) => boolean = () => false;
+  readonly reaper: Reaper;
 
   private readonly cache: InodeCache;
-  /** Files without names whose blocks are not all free yet. */
-  private readonly unfinished = new Set<number>();
-  private reaping = false;
   private readonly rows: InodeRows;
   private readonly orphans: Orphans;
   private readonly commits: Store['commits'];
@@ -92,6 +85,7 @@ export class Inodes {
     this.cache = new InodeCache(options.capacity ?? DEFAULT_CAPACITY);
     this.rows = new InodeRows(store);
     this.orphans = new Orphans(store);
+    this.reaper = new Reaper(this, this.orphans);
     this.commits = store.commits;
     this.updateCounter = database.mutation('UPDATE volume SET next_ino = ?, inodes = ? WHERE id = 1');
     this.deleteXattrs = database.mutation('DELETE FROM xattr WHERE ino = ?');
@@ -200,7 +194,7 @@ export class Inodes {
   forget(ino: number, n: number): void {
     if (this.lookups.count(ino) === 0 || this.lookups.subtract(ino, n) > 0) return;
     const inode = this.get(ino);
-    if (inode !== undefined && inode.nlink === 0) this.reap(inode);
+    if (inode !== undefined && inode.nlink === 0) this.reaper.reap(inode);
   }
 
   /** One handle more: the object stays in memory until `closed`. */
@@ -210,7 +204,7 @@ export class Inodes {
 
   closed(inode: Inode): void {
     if (inode.opens > 0) inode.opens--;
-    if (inode.opens === 0 && inode.nlink === 0) this.reap(inode);
+    if (inode.opens === 0 && inode.nlink === 0) this.reaper.reap(inode);
   }
 
   /** As `opened`, of a handle that the kernel gets with the reply under way. */
@@ -260,7 +254,7 @@ export class Inodes {
   dropLink(inode: Inode): void {
     inode.nlink = inode.isDirectory ? 0 : inode.nlink - 1;
     this.touch(inode);
-    if (inode.nlink === 0 && !this.reap(inode)) this.adoptOrphan(inode);
+    if (inode.nlink === 0 && !this.reaper.reap(inode)) this.adoptOrphan(inode);
   }
 
   /** An inode has no name, or none yet (O_TMPFILE), and lives on: its number goes to table `orphan`. */
@@ -278,12 +272,9 @@ export class Inodes {
     this.touchAttributes(inode);
   }
 
-  /** Removes an inode for good if nothing holds it any more; says whether it is gone. */
-  reap(inode: Inode): boolean {
+  /** Row, attributes and target go, and the object from memory: `reaper` has found that nothing holds the inode. */
+  remove(inode: Inode): void {
     const { ino } = inode;
-    this.unfinished.delete(ino);
-    if (inode.nlink > 0 || inode.opens > 0 || this.lookups.count(ino) > 0 || this.holdReap(ino)) return false;
-    if (inode.isRegular && !this.freeBlocks(inode)) return this.reapLater(inode);
     if (inode.isSymlink) this.deleteSymlink.run(ino);
     if (inode.xattrs !== XATTRS.NONE) this.deleteXattrs.run(ino);
     this.rows.delete(inode);
@@ -293,32 +284,6 @@ export class Inodes {
     inode.lazy = false;
     inode.unrecorded = false;
     this.changeCount(-1);
-    return true;
-  }
-
-  /** The file has more extents than are freed in one go: it stays an orphan until the last of them is. */
-  private reapLater(inode: Inode): false {
-    this.adoptOrphan(inode);
-    this.touch(inode);
-    this.unfinished.add(inode.ino);
-    this.goOnReaping();
-    return false;
-  }
-
-  private goOnReaping(): void {
-    if (this.reaping || this.unfinished.size === 0) return;
-    this.reaping = true;
-    this.later(() => {
-      this.reaping = false;
-      const [ino] = this.unfinished;
-      if (ino !== undefined) this.reapIno(ino);
-      this.goOnReaping();
-    });
-  }
-
-  /** Frees at once what `reap` has left for later: before ENOSPC, and before the volume is closed. */
-  finishReaping(): void {
-    for (const ino of this.unfinished) while (this.unfinished.has(ino)) this.reapIno(ino);
   }
 
   private changeCount(by: number): void {
@@ -326,32 +291,6 @@ export class Inodes {
     this.counterDirty = true;
     this.counterUnrecorded = true;
     this.commits.touch();
-  }
-
-  /** Reaps by number: when a lease that held an unlinked file ends. */
-  reapIno(ino: number): boolean {
-    const inode = this.get(ino);
-    return inode !== undefined && inode.nlink === 0 && this.reap(inode);
-  }
-
-  /**
-   * Recovery at mount: removes the files that had no name when the last daemon ended, except those that are still open
-   * or known to the kernel (a daemon took over a live mount), or that `holdReap` keeps. Answers how many went.
-   */
-  recover(): number {
-    let gone = 0;
-    let after = 0;
-    for (;;) {
-      const numbers = this.orphans.after(after);
-      for (const ino of numbers) {
-        after = ino;
-        const inode = this.get(ino);
-        if (inode === undefined || inode.nlink > 0) this.orphans.erase(ino);
-        else if (this.reap(inode)) gone++;
-      }
-      this.trim();
-      if (numbers.length === 0) return gone;
-    }
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Inode } from './inode.ts';
 import type { Mutation, Query, Store } from './store.ts';
 
-/** Targets of symbolic links, as bytes. They never change; `Inodes.reap` removes them. */
+/** Targets of symbolic links, as bytes. They never change; `Inodes.remove` removes them. */
 export class Symlinks {
   private readonly select: Query;
   private readonly insert: Mutation;

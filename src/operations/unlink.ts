@@ -7,7 +7,7 @@ import type { Filesystem } from './filesystem.ts';
 
 /**
  * FUSE_UNLINK. Rows 17 and 18 of the matrix: a name goes at once under every lease; the blocks stay until the file is
- * closed, forgotten by the kernel and free of leases (`Inodes.reap`).
+ * closed, forgotten by the kernel and free of leases (`Reaper.reap`).
  */
 export function unlink(fs: Filesystem, request: Request): void {
   if (checkWritable(fs) !== 0) return request.error(E.ROFS);

@@ -56,7 +56,7 @@ describe('rows', () => {
 
   test('numbers are never used twice, not even those of files that went before a commit', () => {
     const gone = inodes.create(FILE, 0, 0);
-    inodes.reap(gone);
+    inodes.reaper.reap(gone);
     volume.flush();
     const next = new Inodes(volume, { clock }).create(FILE, 0, 0);
     expect(next.ino).toBe(gone.ino + 1);
@@ -66,7 +66,7 @@ describe('rows', () => {
     file();
     const gone = file();
     gone.nlink = 0;
-    inodes.reap(gone);
+    inodes.reaper.reap(gone);
     volume.flush();
     expect(new Inodes(volume, { clock }).count).toBe(2);
   });
@@ -102,7 +102,7 @@ describe('write-behind', () => {
 
   test('a file that is gone at the end of the operation is not brought back by the redo log', () => {
     const inode = inodes.create(FILE, 0, 0);
-    inodes.reap(inode);
+    inodes.reaper.reap(inode);
     volume.operationEnd();
     volume.replay();
     expect(new Inodes(volume, { clock }).get(inode.ino)).toBeUndefined();
@@ -165,8 +165,8 @@ describe('the life of a file without names', () => {
   test('blocks that are freed in several steps: an orphan until the last, others served in between', () => {
     const steps: (() => void)[] = [];
     let left = 3;
-    inodes.later = (fn) => steps.push(fn);
-    inodes.freeBlocks = () => --left === 0;
+    inodes.reaper.later = (fn) => steps.push(fn);
+    inodes.reaper.freeBlocks = () => --left === 0;
     const inode = file();
     inodes.dropLink(inode);
     volume.flush();
@@ -175,7 +175,7 @@ describe('the life of a file without names', () => {
     (steps.shift() as () => void)();
     expect(left).toBe(1);
     expect(exists(inode)).toBe(true);
-    inodes.finishReaping();
+    inodes.reaper.finish();
     volume.flush();
     expect(exists(inode)).toBe(false);
     expect(orphans()).toEqual([]);
@@ -185,7 +185,7 @@ describe('the life of a file without names', () => {
 
   test('nothing holds it: gone at once, with all of its rows', () => {
     const freed: number[] = [];
-    inodes.freeBlocks = (inode) => freed.push(inode.ino) > 0;
+    inodes.reaper.freeBlocks = (inode) => freed.push(inode.ino) > 0;
     const inode = file();
     new Xattrs(volume).set(inode, Buffer.from('user.a'), Buffer.from('b'));
     volume.flush();
@@ -227,13 +227,13 @@ describe('the life of a file without names', () => {
 
   test('a lease keeps it until it is asked again', () => {
     let leased = true;
-    inodes.holdReap = () => leased;
+    inodes.reaper.holds = () => leased;
     const inode = file();
     inodes.dropLink(inode);
-    expect(inodes.reapIno(inode.ino)).toBe(false);
+    expect(inodes.reaper.reapIno(inode.ino)).toBe(false);
     leased = false;
-    expect(inodes.reapIno(inode.ino)).toBe(true);
-    expect(inodes.reapIno(inode.ino)).toBe(false);
+    expect(inodes.reaper.reapIno(inode.ino)).toBe(true);
+    expect(inodes.reaper.reapIno(inode.ino)).toBe(false);
   });
 
   test('with other names left it lives on', () => {
@@ -265,8 +265,8 @@ describe('the life of a file without names', () => {
     });
     volume.flush();
     const after = new Inodes(volume, { clock, capacity: 16 });
-    after.holdReap = (ino) => ino === files[3].ino;
-    expect(after.recover()).toBe(599);
+    after.reaper.holds = (ino) => ino === files[3].ino;
+    expect(after.reaper.recover()).toBe(599);
     volume.flush();
     expect(orphans()).toEqual([files[3].ino]);
     expect(after.count).toBe(2);

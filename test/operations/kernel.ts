@@ -71,7 +71,7 @@ export class Kernel {
   restart(): Kernel {
     this.volume.abandon();
     const after = new Kernel({ folder: this.folder, redo: true });
-    after.fs.inodes.recover();
+    after.fs.inodes.reaper.recover();
     return after;
   }
 
