@@ -19,3 +19,12 @@ export function replyArea(capacity: number): ReplyArea {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return { bytes, view, start: HEADER, address: addressOf(bytes) + HEADER, capacity };
 }
+
+/** fuse_out_header, before the payload of `out`; the id goes back as it came in `request`, all 64 bits of it. */
+export function putHeader(out: ReplyArea, request: DataView, errno: number, payload: number): void {
+  const { view, start } = out;
+  view.setUint32(start - 16, HEADER + payload, true);
+  view.setInt32(start - 12, -errno, true);
+  view.setUint32(start - 8, request.getUint32(8, true), true);
+  view.setUint32(start - 4, request.getUint32(12, true), true);
+}

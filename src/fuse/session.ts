@@ -1,40 +1,6 @@
 /**
- * A session: one thread that reads requests from /dev/fuse, hands each to its handler and writes the reply.
- *
- * ## What the kernel keeps, and how it forgets
- *
- * - **Names** (dentries) for the `entry` time of the reply that gave them, names that do not exist too (negative
- *   entries); **attributes** for the `attr` time. Replies of SETATTR, WRITE (size, through the kernel's own count),
- *   CREATE, LINK and so on refresh them; what the daemon changes on its own must be told: `notifier.invalEntry`,
- *   `notifier.invalInode(ino, -1, 0)` for attributes alone. Since nobody else writes, long times are right.
- * - **Pages** of a file as long as it likes. At OPEN without FOPEN.KEEP_CACHE the inode's pages are dropped; with it,
- *   they stay, and only `invalInode(ino, offset, length)` drops them. With EXPLICIT_INVAL_DATA the kernel never drops
- *   them on a changed mtime or size of its own accord.
- * - **Symlink targets** (CACHE_SYMLINKS) until the inode is invalidated; **directory contents** per OPENDIR
- *   (FOPEN.CACHE_DIR, and KEEP_CACHE to have them survive to the next), until the directory changes or is invalidated.
- * - **"Not implemented"**: ENOSYS to FLUSH, FSYNC, GETXATTR, LSEEK, FALLOCATE, POLL and others is remembered for the
- *   whole mount; the kernel never asks again. EOPNOTSUPP is for one file, ENOSYS is for good.
- * - Each successful entry (not '.' and '..' of READDIRPLUS, not negative ones) counts one **lookup** of its node id. The
- *   id must stay good until FORGET has paid back all of them, also when the file has no name any more.
- *
- * ## Known deadlocks
- *
- * - A request holds kernel locks until its reply: WRITE, FALLOCATE, SETATTR the inode's lock (a parked one stops every
- *   other write, truncate, fsync, chmod of that inode), CREATE, UNLINK, RENAME the directory's, READ the locks of the
- *   pages. A reply may never wait for anything that needs the same lock: who is asked to give a lease back answers
- *   through another inode.
- * - `invalInode` waits for the locks of the pages, hence for READs in flight and writeback; `invalEntry` and `delete`
- *   wait for the directory's lock. Written by this thread they would wait for replies that only this thread can send,
- *   and not even SIGKILL ends that. The Notifier's threads write them; their promises must not be awaited by whoever
- *   holds back the reply they wait for.
- * - The daemon must not touch its own mount, by path or through a mapping of one of its files: each page fault and each
- *   path lookup may be a request to itself. Passthrough descriptors are opened on the backing file, not through a mount.
- * - fork and exec of anything that looks at the mount (df, ls, a shell whose working directory is inside), awaited
- *   synchronously: the same.
- * - Memory: a write to the backing file may wait for dirty pages of this very mount to be written back. Without the
- *   writeback cache there are none but those of shared mappings.
- * - SIGKILL of a caller does not end its request: it sends INTERRUPT, and the caller goes when the request is
- *   answered. Whoever parks a request must answer INTERRUPT, usually with EINTR.
+ * A session: one thread that reads requests from /dev/fuse, hands each to its handler and writes the reply. What the kernel
+ * keeps, and the known deadlocks, are in index.ts.
  *
  * ## The loop
  *
@@ -46,12 +12,12 @@
 import { POLL } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
 import { addressOf, close, eventfd, ioctlPtr, pollManyAsync, write } from '../system/libc.ts';
-import { aligned, HEADER, replyArea } from './buffers.ts';
+import { aligned, HEADER, putHeader, replyArea } from './buffers.ts';
 import { OPERATIONS, operationName } from './catalogue.ts';
 import { ConnectionInfo, negotiate, PAGE, payloadLimit, type SavedInfo, type Wanted } from './init.ts';
 import { Intake } from './intake.ts';
-import { Interrupts } from './interrupts.ts';
 import { Notifier, type Owed } from './notifier.ts';
+import { ParkedRequests } from './parked.ts';
 import { DEV_IOC, OP } from './protocol.ts';
 import { Answer, type ReplyArea, Request, type RequestOwner } from './request.ts';
 import { encode } from './structs.ts';
@@ -130,8 +96,7 @@ export class Session implements RequestOwner {
   watch: Watcher | undefined;
   private readonly request: Request;
   private readonly replyAddress: number;
-  private readonly parkedRequests = new Map<number, Request>();
-  private readonly interrupts = new Interrupts();
+  private readonly parkedRequests = new ParkedRequests();
   private readonly intake: Intake;
   private readonly wake: number;
   private readonly reported = new Set<string>();
@@ -263,25 +228,16 @@ export class Session implements RequestOwner {
     let payload = errno === 0 ? length : 0;
     request.answer = Answer.DONE;
     this.replied = true;
-    if (this.parkedRequests.size > 0) this.unpark(request);
-    this.putHeader(request, errno, payload);
+    if (this.parkedRequests.size > 0) this.parkedRequests.remove(request);
+    putHeader(out, request.view, errno, payload);
     if (this.beforeReply && !this.prepared(request, HEADER + payload)) {
       errno = E.IO;
       payload = 0;
-      this.putHeader(request, errno, 0);
+      putHeader(out, request.view, errno, 0);
     }
     if (this.watch) this.watch.reply(request, errno, payload);
     const r = write(this.fd, this.replyAddress, HEADER + payload);
     if (r < 0) this.replyFailed(request, r);
-  }
-
-  /** fuse_out_header of a reply; the request's id goes back as it came, all 64 bits of it. */
-  private putHeader(request: Request, errno: number, payload: number): void {
-    const { view, start } = this.out;
-    view.setUint32(start - 16, HEADER + payload, true);
-    view.setInt32(start - 12, -errno, true);
-    view.setUint32(start - 8, request.view.getUint32(8, true), true);
-    view.setUint32(start - 4, request.view.getUint32(12, true), true);
   }
 
   /** Runs `beforeReply`; false when it threw, and so the caller must not hear that all is well. */
@@ -299,17 +255,13 @@ export class Session implements RequestOwner {
   }
 
   parked(request: Request): void {
-    this.parkedRequests.set(request.unique, request);
+    this.parkedRequests.add(request);
   }
 
   /** For `beforeReply`: the reply's header and payload, good only during the call. */
   replyBytes(length: number): Buffer {
     const header = this.out.start - HEADER;
     return this.out.bytes.subarray(header, header + length);
-  }
-
-  private unpark(request: Request): void {
-    if (this.parkedRequests.get(request.unique) === request) this.parkedRequests.delete(request.unique);
   }
 
   private serve(): number {
@@ -352,11 +304,11 @@ export class Session implements RequestOwner {
     const shape = this.shapes[request.opcode];
     if (!operation || !shape) request.error(E.NOSYS);
     else if (!sound || !isWhole(request, shape)) this.refuse(request, operation.silent);
-    else if (request.opcode === OP.INTERRUPT) this.interrupt(request);
+    else if (request.opcode === OP.INTERRUPT) this.parkedRequests.interrupt(request);
     else if (request.opcode === OP.INIT) this.init(request);
     else if (!this.agreed) this.refuse(request, operation.silent);
     else {
-      if (this.interrupts.any) request.interrupted = this.interrupts.take(request.unique);
+      this.parkedRequests.arrived(request);
       const known = request.resent ? this.options.resolve?.(request) : undefined;
       if (known) this.repeat(request, known);
       else this.handle(request);
@@ -422,21 +374,6 @@ export class Session implements RequestOwner {
   private destroy(request: Request): void {
     this.options.onDestroy?.();
     request.ok();
-  }
-
-  /**
-   * An INTERRUPT goes to the parked request it names. One that names a request not seen yet is remembered, and
-   * answered EAGAIN, upon which the kernel repeats it; when it is about a request already answered, neither matters.
-   */
-  private interrupt(request: Request): void {
-    const target = (request.u32(4) & 0x1fffff) * 4294967296 + request.u32(0);
-    const parked = this.parkedRequests.get(target);
-    if (parked) parked.interrupt();
-    else if (this.interrupts.remember(target)) {
-      request.error(E.AGAIN);
-      return;
-    }
-    request.none();
   }
 
   private replyFailed(request: Request, r: number): void {
