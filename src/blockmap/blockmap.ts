@@ -116,6 +116,9 @@ export class BlockMap {
     return unshare(this.core, inode, offset, length);
   }
 
+  /** Blocks that drains under way have still to come to. */
+  toMove = 0;
+
   /** Blocks that were moved since the mount. */
   get moved(): number {
     return this.core.moved;

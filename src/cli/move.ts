@@ -69,9 +69,12 @@ export const drain: Command = {
       const { mount, fields } = requestOf('drain', args);
       using session = await openSession(mount);
       const progress = new Progress({ label: 'drain', unit: 'bytes' });
-      const before = await moved(mount);
+      const before = (await movedBytes(mount)).moved;
       const done = new AbortController();
-      const looking = look(async () => progress.update((await moved(mount)) - before, undefined), done.signal);
+      const looking = look(async () => {
+        const { moved, toMove } = await movedBytes(mount);
+        progress.update(moved - before, moved - before + toMove);
+      }, done.signal);
       try {
         const request = session.request('drain', fields as never);
         const reply = await orInterrupted(request, signal, () => 'some blocks are still there');
@@ -101,10 +104,14 @@ export function interrupted(how: string): CommandError {
   return new CommandError(`interrupted: ${how}`, EXIT.interrupted, 'EINTR');
 }
 
-/** Bytes that the daemon has moved since the mount. */
-async function moved(mount: Mount): Promise<number> {
+/** Bytes that the daemon has moved since the mount, and that drains have still to come to. */
+async function movedBytes(mount: Mount): Promise<{ moved: number; toMove: number }> {
   const samples = parseSamples(await readFile(controlPath(mount, 'stats'), 'utf8'));
-  return (samples.get('layoutfs_moved_blocks_total') ?? 0) * (samples.get('layoutfs_block_bytes') ?? 0);
+  const blocks = samples.get('layoutfs_block_bytes') ?? 0;
+  return {
+    moved: (samples.get('layoutfs_moved_blocks_total') ?? 0) * blocks,
+    toMove: (samples.get('layoutfs_drain_pending_blocks') ?? 0) * blocks,
+  };
 }
 
 async function look(work: () => Promise<void>, signal: AbortSignal): Promise<void> {

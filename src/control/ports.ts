@@ -70,6 +70,8 @@ export interface Blocks {
     options?: { align?: number; contiguous?: boolean; avoid?: { start: number; length: number } },
   ): number;
   extents(ino: number, fromBlock: number, maxCount: number): ExtentRow[];
+  /** Blocks that drains under way have still to come to; for those who watch. */
+  toMove: number;
   /** Inodes that have blocks in a device range, with the file range each; for drain. */
   owners(start: number, length: number): { ino: number; fileBlock: number; length: number }[];
 }

@@ -66,6 +66,12 @@ export class Metrics {
         samples: one(() => blockmap.moved),
       },
       {
+        name: 'layoutfs_drain_pending_blocks',
+        type: 'gauge',
+        help: 'Blocks that a drain under way has still to come to.',
+        samples: one(() => blockmap.toMove),
+      },
+      {
         name: 'layoutfs_commits_total',
         type: 'counter',
         help: 'Transactions committed.',

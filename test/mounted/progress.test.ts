@@ -110,10 +110,24 @@ describeMounted('commands that take long', ['python3'], () => {
   });
 
   it('drain empties a range, and counts what it moved', async () => {
+    const holder = volume.start('bash', [
+      '-c',
+      `exec 3<> "$MNT/.layout/ctl"; echo 'get path=/big kind=layout' >&3; read -r line <&3; echo "$line"; exec sleep 100`,
+    ]);
+    await new Promise((resolve) => holder.stdout!.once('data', resolve));
+    // While a holder is asked there is something left to come to, and an end that is known.
+    const waits = `grep -q '^layoutfs_drain_pending_blocks [1-9]' '${volume.dir}/.layout/stats' && grep -q drain '${volume.dir}/.layout/waiters' && sleep 1`;
+    const asking = await terminal(waits, 'drain', volume.dir, '--range', '0-', '--wait', '60s');
+    expect(asking.code).toBe(10);
+    expect(asking.seen).toMatch(/drain .*\d% {2}\d/);
+    holder.kill('SIGKILL');
+    await volume.bash('until ! grep -q big .layout/leases; do sleep 0.05; done');
     const { code, stdout } = await volume.layoutfs(['drain', volume.dir, '--range', '0-64m', '--json']);
     expect(code, stdout).toBe(0);
     const { moved } = JSON.parse(stdout) as { moved: number };
-    const blocks = Number(/^layoutfs_moved_blocks_total (\d+)$/m.exec(await volume.bash('cat .layout/stats'))?.[1]);
+    const stats = await volume.bash('cat .layout/stats');
+    expect(stats).toMatch(/^layoutfs_drain_pending_blocks 0$/m);
+    const blocks = Number(/^layoutfs_moved_blocks_total (\d+)$/m.exec(stats)?.[1]);
     expect(blocks * 4096).toBeGreaterThanOrEqual(moved);
     await volume.bash('sha256sum --quiet -c "$ROOT/sum" "$ROOT/sums"');
   });

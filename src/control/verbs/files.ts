@@ -272,31 +272,43 @@ function listQuarantined({ ports }: VerbContext, start: number, end: number, rep
  * Empties a range of the device, file by file. Files whose leases hold their blocks in place stay, and are listed; so
  * do those whose holders do not return in time.
  */
-export function drain(context: VerbContext, values: RequestOf<'drain'>, done: Done<'drain'>): Pending | undefined {
+export function drain(context: VerbContext, values: RequestOf<'drain'>, answer: Done<'drain'>): Pending | undefined {
   const { ports } = context;
-  if (!context.asker.caller.privileged) return void done(NEEDS_PRIVILEGE);
-  if (ports.options.readOnly) return void done(failed(E.ROFS));
+  if (!context.asker.caller.privileged) return void answer(NEEDS_PRIVILEGE);
+  if (ports.options.readOnly) return void answer(failed(E.ROFS));
   const { blockSize } = ports.device;
   const start = Math.floor((values.offset ?? 0) / blockSize);
   // A range to any end, or beyond it, ends with the device.
   const asked = (values.offset ?? 0) + (values.length ?? ports.device.size);
   const end = Math.floor(Math.min(Math.ceil(asked / blockSize) * blockSize, ports.device.size) / blockSize);
-  if (end <= start) return void done(failed(E.INVAL, 'the range is empty, or beyond the device'));
+  if (end <= start) return void answer(failed(E.INVAL, 'the range is empty, or beyond the device'));
   const avoid = { start, length: end - start };
   const reply: ReplyOf<'drain'> = { moved: 0, left: 0, blockers: [] };
   const todo = ports.blocks.owners(start, end - start);
+  let left = todo.reduce((sum, { length }) => sum + length, 0);
+  ports.blocks.toMove += left;
+  const cameTo = (blocks: number): void => {
+    left -= blocks;
+    ports.blocks.toMove -= blocks;
+  };
   let waiting: Pending | undefined;
   let cancelled = 0;
   const next = (): void => {
     const part = todo.pop();
-    if (cancelled !== 0) return done(failed(cancelled));
+    if (cancelled !== 0) {
+      cameTo(left);
+      return answer(failed(cancelled));
+    }
     if (!part) {
       listQuarantined(context, start, end, reply);
-      return durably(context, reply, done);
+      return durably(context, reply, answer);
     }
     const inode = ports.inodes.get(part.ino);
     const bytes = part.length * blockSize;
-    if (!inode) return next();
+    if (!inode) {
+      cameTo(part.length);
+      return next();
+    }
     const change = { row: 'drain' as const, offset: part.fileBlock * blockSize, length: bytes };
     waiting = admit(ports.leases, ports.clock, {
       touches: () => [{ inode, changes: [change] }],
@@ -305,6 +317,7 @@ export function drain(context: VerbContext, values: RequestOf<'drain'>, done: Do
       patienceMs: patienceOf(values.wait),
       change: () => ports.blocks.relocate(inode, part.fileBlock, part.length, { avoid }),
       done: (errno, refusal) => {
+        cameTo(part.length);
         if (errno === 0) reply.moved += bytes;
         else {
           reply.left += bytes;
