@@ -6,6 +6,8 @@ const LEAST = 2 ** 20;
 const MOST = 64 * 2 ** 20;
 /** Parts that a range of middling length has at most. */
 const PARTS = 1024;
+/** Parts of a longer one: those of a sparse file of many TiB are larger than `MOST`. */
+const MANY = 16_384;
 /** Parts on their way at once: the notifier has one thread more, for everybody else. */
 const AT_ONCE = 3;
 
@@ -23,13 +25,15 @@ export class Invalidations {
   }
 
   /**
-   * Bytes [from, to), `to` may be Infinity; behind `size` nobody expects pages, and one notification does. 0, or the errno
+   * Bytes [from, to), either of `to` and `size` may be Infinity; behind `size` nobody expects pages, and one notification does. 0, or the errno
    * of the first part that failed; a node that the kernel does not know has no pages.
    */
   async drop(node: number, from: number, to: number, size: number): Promise<number> {
     const end = Math.min(to, Math.max(from, size));
-    if (end - from <= LEAST) return this.send(node, from, to);
-    const step = Math.min(MOST, Math.max(LEAST, Math.ceil((end - from) / PARTS / LEAST) * LEAST));
+    const length = end - from;
+    if (length <= LEAST || !Number.isFinite(length)) return this.send(node, from, to);
+    const whole = (bytes: number): number => Math.ceil(bytes / LEAST) * LEAST;
+    const step = Math.max(Math.min(MOST, whole(length / PARTS)), whole(length / MANY));
     const parts: Promise<number>[] = [];
     for (let at = from; at < end; at += step) {
       const last = at + step >= end;
