@@ -13,7 +13,7 @@ import { mapState } from './preconditions.ts';
 import { type Demand, recallAll } from './recall.ts';
 import { ALL_SHAPES, COMPATIBLE, SHAPE_BITS, type Shape } from './shapes.ts';
 import { isEnding } from './states.ts';
-import { cancel, type Parked, park, unpark } from './wait.ts';
+import { Parked } from './wait.ts';
 
 const STRENGTHS: readonly Strength[] = ['none', 'medium', 'configured', 'strong'];
 
@@ -49,44 +49,25 @@ interface Obstacle {
   meeting: Meeting | 'recallconflict';
 }
 
-export class Ask implements Parked {
-  readonly id: number;
-  readonly ino: number;
+export class Ask extends Parked {
   readonly what: 'get' | 'upgrade';
-  readonly operation: string;
-  readonly pid: number;
-  readonly uid: number;
-  readonly command: string;
-  readonly since: number;
-  readonly deadline: number;
   readonly terms: LeaseTerms;
   readonly ask: AskTerms;
-  timer: unknown;
-  gone = false;
-  blockers: Lease[] = [];
-  private readonly core: Core;
   private readonly answer: AskAnswer;
   private parked = false;
   private flushing = false;
   private flushed: boolean;
 
   constructor(core: Core, ask: AskTerms, answer: AskAnswer) {
-    this.core = core;
-    this.ask = ask;
-    this.answer = answer;
-    this.id = core.nextWaiter++;
-    this.ino = ask.ino;
-    this.what = ask.what;
-    this.terms = ask.terms;
-    this.operation = `${ask.what} ${this.slot}`;
-    this.pid = ask.holder.pid;
-    this.uid = ask.holder.uid;
-    this.command = ask.holder.command;
-    this.since = core.now();
+    const { kind, mode, unbreakable } = ask.terms;
     // Even who does not want to wait for others has to wait for his pages to be written back.
     const patience = ask.waitMs > 0 && Number.isFinite(ask.waitMs) ? ask.waitMs : core.options.patienceMs;
-    this.deadline = this.since + patience;
-    const column = columnOf(ask.terms.kind, ask.terms.unbreakable);
+    super(core, ask.ino, `${ask.what} ${slotOf(kind, mode, unbreakable)}`, ask.holder, patience);
+    this.ask = ask;
+    this.answer = answer;
+    this.what = ask.what;
+    this.terms = ask.terms;
+    const column = columnOf(kind, unbreakable);
     this.flushed = column === 'layout' || column === 'exclusive' || ask.afterRecall;
   }
 
@@ -263,7 +244,7 @@ export class Ask implements Parked {
   }
 
   private join(): boolean {
-    if (park(this.core, this)) {
+    if (this.park()) {
       this.parked = true;
       return true;
     }
@@ -316,7 +297,7 @@ export class Ask implements Parked {
 
   private end(tell: () => void): void {
     if (this.gone) return;
-    if (this.parked) unpark(this.core, this);
+    if (this.parked) this.unpark();
     this.gone = true;
     tell();
   }
@@ -324,14 +305,6 @@ export class Ask implements Parked {
   fail(errno: number): void {
     this.gone = true;
     this.answer.refused(ended(errno));
-  }
-
-  cancel(errno: number): void {
-    cancel(this.core, this, errno);
-  }
-
-  waitsFor(lease: Lease): boolean {
-    return this.blockers.includes(lease);
   }
 
   mindsLease(shape: Shape, offset: number, end: number): boolean {

@@ -9,7 +9,6 @@ import type { Lease } from './lease.ts';
 import { loseHolder } from './orphan.ts';
 import { hurry } from './scan.ts';
 import { isLive } from './states.ts';
-import { cancel } from './wait.ts';
 
 /** `bind`: operations through `fh` are the holder's own until it is closed. */
 export function bindHandle(core: Core, fh: number, ref: LeaseRef, by: Holder): VerbResult {
@@ -24,7 +23,7 @@ export function bindHandle(core: Core, fh: number, ref: LeaseRef, by: Holder): V
 /** The last descriptor of the control handle is gone: by close(2), exit or SIGKILL. */
 export function sessionClosed(core: Core, session: number): void {
   for (const item of [...core.parked]) {
-    if (item instanceof Ask && item.ask.holder.session === session) cancel(core, item, E.CANCELED);
+    if (item instanceof Ask && item.ask.holder.session === session) item.cancel(E.CANCELED);
   }
   for (const lease of [...(core.bySession.get(session) ?? [])]) {
     if (lease.terms.bind === 'fd' && isLive(lease.state)) loseAll(core, lease, 'session closed');

@@ -8,7 +8,7 @@ import { thirdParty } from './matrix.ts';
 import { type Demand, recallAll } from './recall.ts';
 import { SHAPES, type Shape } from './shapes.ts';
 import { isLive } from './states.ts';
-import { cancel, type Parked, park, unpark } from './wait.ts';
+import { Parked } from './wait.ts';
 
 /**
  * How often one operation asks an odp holder to forget. Of several, one may fetch the map again before the others have answered, and
@@ -16,21 +16,9 @@ import { cancel, type Parked, park, unpark } from './wait.ts';
  */
 const INVALIDATIONS = 3;
 
-export class Breaking implements Parked, Waiter {
+export class Breaking extends Parked implements Waiter {
   readonly waiting = true;
   readonly what = 'operation';
-  readonly id: number;
-  readonly ino: number;
-  readonly operation: string;
-  readonly pid: number;
-  readonly uid: number;
-  readonly command: string;
-  readonly since: number;
-  readonly deadline: number;
-  timer: unknown;
-  gone = false;
-  blockers: Lease[] = [];
-  private readonly core: Core;
   private readonly changes: readonly Change[];
   private readonly actor: Actor;
   private readonly resume: (errno: number) => void;
@@ -46,18 +34,13 @@ export class Breaking implements Parked, Waiter {
     resume: (errno: number) => void,
     previous: Waiter | undefined,
   ) {
-    this.core = core;
-    this.ino = ino;
+    const { pid, uid } = actor;
+    const own = { ...actor };
+    const command = pid === 0 ? 'writeback' : (processOf(core, own)?.command ?? '');
+    super(core, ino, operation, { pid, uid, command }, core.options.patienceMs, previous);
     this.changes = changes.map((change) => ({ ...change }));
-    this.actor = { ...actor };
-    this.operation = operation;
+    this.actor = own;
     this.resume = resume;
-    this.pid = actor.pid;
-    this.uid = actor.uid;
-    this.command = actor.pid === 0 ? 'writeback' : (processOf(core, this.actor)?.command ?? '');
-    this.id = previous?.id ?? core.nextWaiter++;
-    this.since = previous?.since ?? core.now();
-    this.deadline = previous?.deadline ?? this.since + core.options.patienceMs;
   }
 
   /** Recalls whatever is in the way now. false: nothing waits, or something refuses (the operation finds out itself). */
@@ -106,7 +89,7 @@ export class Breaking implements Parked, Waiter {
       return;
     }
     // Parked before the recalls: a recall that ends at once must find it.
-    if (!park(this.core, this, first)) {
+    if (!this.park(first)) {
       this.gone = true;
       this.resume(E.NOLCK);
       return;
@@ -117,7 +100,7 @@ export class Breaking implements Parked, Waiter {
   attempt(): void {
     if (this.waitsStill() || (this.demand() && this.stillBlocked())) return;
     if (this.gone) return;
-    unpark(this.core, this);
+    this.unpark();
     this.resume(0);
   }
 
@@ -138,14 +121,6 @@ export class Breaking implements Parked, Waiter {
 
   fail(errno: number): void {
     this.resume(errno);
-  }
-
-  cancel(errno: number): void {
-    cancel(this.core, this, errno);
-  }
-
-  waitsFor(lease: Lease): boolean {
-    return this.blockers.includes(lease);
   }
 
   mindsLease(shape: Shape, offset: number, end: number): boolean {

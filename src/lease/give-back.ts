@@ -9,7 +9,7 @@ import { armRenewal } from './named.ts';
 import { acknowledged } from './odp.ts';
 import { armDeadline, recall } from './recall.ts';
 import { may, move } from './transitions.ts';
-import { cancel, type Parked, park, unpark } from './wait.ts';
+import { Parked } from './wait.ts';
 
 export interface ReturnRange {
   offset?: number;
@@ -79,50 +79,31 @@ function cascade(core: Core, lease: Lease, by: Holder): void {
 }
 
 /** A return that waits for other sessions' sub-leases. */
-class Cascade implements Parked {
+class Cascade extends Parked {
   readonly what = 'return';
-  readonly operation = 'return cascade';
-  readonly id: number;
-  readonly ino: number;
-  readonly pid: number;
-  readonly uid: number;
-  readonly command: string;
-  readonly since: number;
-  readonly deadline: number;
-  timer: unknown;
-  gone = false;
-  blockers: Lease[];
-  private readonly core: Core;
   private readonly lease: Lease;
   private readonly offset: number;
   private readonly end: number;
   private readonly done: (result: ReturnResult) => void;
 
   constructor(core: Core, lease: Lease, by: Holder, offset: number, end: number, done: (result: ReturnResult) => void) {
-    this.core = core;
+    super(core, lease.ino, 'return cascade', by, core.options.patienceMs);
     this.lease = lease;
     this.offset = offset;
     this.end = end;
     this.done = done;
-    this.id = core.nextWaiter++;
-    this.ino = lease.ino;
-    this.pid = by.pid;
-    this.uid = by.uid;
-    this.command = by.command;
-    this.since = core.now();
-    this.deadline = this.since + core.options.patienceMs;
     this.blockers = childrenOn(lease, offset, end);
   }
 
   start(): Waiting | undefined {
-    if (park(this.core, this)) return { waiting: true, cancel: (errno) => cancel(this.core, this, errno) };
+    if (this.park()) return { waiting: true, cancel: (errno) => this.cancel(errno) };
     this.done(this.core.refuse(ended(E.NOLCK)));
     return undefined;
   }
 
   attempt(): void {
     if (childrenOn(this.lease, this.offset, this.end).length > 0) return;
-    unpark(this.core, this);
+    this.unpark();
     if (may(this.lease.state, 'return')) this.done(finish(this.core, this.lease, this.offset, this.end));
     else this.done(this.core.refuse(staleRefusal(this.core, this.lease)));
   }
@@ -131,7 +112,7 @@ class Cascade implements Parked {
     this.done(this.core.refuse(ended(errno)));
   }
 
-  waitsFor(lease: Lease): boolean {
+  override waitsFor(lease: Lease): boolean {
     return lease.parent === this.lease;
   }
 

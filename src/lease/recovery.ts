@@ -14,7 +14,6 @@ import { armDeadline, recall } from './recall.ts';
 import { isLive } from './states.ts';
 import { move } from './transitions.ts';
 import { view } from './views.ts';
-import { cancel } from './wait.ts';
 
 /**
  * After a crash or an ordinary mount every handle is gone: leases that never told device extents end (nothing can reach their
@@ -114,7 +113,7 @@ function resume(core: Core, lease: Lease): void {
 /** Row 27: recalls all, unbreakable ones too. Who did not return at the deadline is recorded as an orphan. */
 export function stopAll(core: Core, done: (orphans: LeaseView[]) => void, deadlineMs: number): void {
   core.stopping = true;
-  for (const item of [...core.parked]) if (item instanceof Ask) cancel(core, item, E.CANCELED);
+  for (const item of [...core.parked]) if (item instanceof Ask) item.cancel(E.CANCELED);
   const live = () => [...core.leases.values()].filter((lease) => isLive(lease.state));
   for (const lease of live()) {
     if (lease.parent) continue;

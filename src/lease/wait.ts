@@ -4,77 +4,108 @@
  * deadline and can be ended by an errno (I6).
  */
 import { E } from '../system/errno.ts';
-import type { WaiterView } from './api.ts';
+import type { Waiter, WaiterView } from './api.ts';
 import type { Core } from './core.ts';
 import type { Lease } from './lease.ts';
 import { remember } from './odp.ts';
 import type { Shape } from './shapes.ts';
 
-export interface Parked {
+/** Who waits, and for what: an operation, an ask for a lease, a return. */
+export abstract class Parked {
+  abstract readonly what: WaiterView['what'];
   readonly id: number;
   readonly ino: number;
-  readonly what: WaiterView['what'];
   readonly operation: string;
   readonly pid: number;
   readonly uid: number;
   readonly command: string;
+  /** Of the core's clock, ms. */
   readonly since: number;
   readonly deadline: number;
-  timer: unknown;
-  gone: boolean;
+  gone = false;
   /** Leases it waits for, as of its last look. */
-  blockers: Lease[];
+  blockers: Lease[] = [];
+  protected readonly core: Core;
+  private timer: unknown;
+
+  /** `previous`: the wait that this one goes on with. */
+  constructor(
+    core: Core,
+    ino: number,
+    operation: string,
+    by: { pid: number; uid: number; command: string },
+    patienceMs: number,
+    previous?: Waiter,
+  ) {
+    this.core = core;
+    this.ino = ino;
+    this.operation = operation;
+    this.pid = by.pid;
+    this.uid = by.uid;
+    this.command = by.command;
+    this.id = previous?.id ?? core.nextWaiter++;
+    this.since = previous?.since ?? core.now();
+    this.deadline = previous?.deadline ?? this.since + patienceMs;
+  }
+
   /** Looks again; leaves the queue by itself when it can go on or must fail. */
-  attempt(): void;
+  abstract attempt(): void;
+
   /** Out of the queue already: tells whoever waits. */
-  fail(errno: number): void;
-  waitsFor(lease: Lease): boolean;
+  abstract fail(errno: number): void;
+
   /** Would a lease of this shape on that range make this one wait or fail? */
-  mindsLease(shape: Shape, offset: number, end: number): boolean;
-}
+  abstract mindsLease(shape: Shape, offset: number, end: number): boolean;
 
-/** false: too many waiters of this user (ENOLCK). `first`: back in its old place, not at the end. */
-export function park(core: Core, item: Parked, first = false): boolean {
-  const count = core.waitersByUid.get(item.uid) ?? 0;
-  if (count >= core.options.waitersPerUid) return false;
-  core.waitersByUid.set(item.uid, count + 1);
-  core.stats.waiters++;
-  core.parked.add(item);
-  const { queue } = core.file(item.ino);
-  if (first) queue.unshift(item);
-  else queue.push(item);
-  item.timer = core.after(item.deadline - core.now(), () => {
-    core.stats.breakerTimeouts++;
-    unpark(core, item);
-    item.fail(E.TIMEDOUT);
-  });
-  return true;
-}
+  waitsFor(lease: Lease): boolean {
+    return this.blockers.includes(lease);
+  }
 
-export function unpark(core: Core, item: Parked): void {
-  if (item.gone) return;
-  item.gone = true;
-  item.timer = core.stop(item.timer);
-  item.blockers = [];
-  core.stats.waiters--;
-  core.parked.delete(item);
-  const count = core.waitersByUid.get(item.uid) ?? 0;
-  if (count > 1) core.waitersByUid.set(item.uid, count - 1);
-  else core.waitersByUid.delete(item.uid);
-  const { queue } = core.file(item.ino);
-  const at = queue.indexOf(item);
-  if (at >= 0) queue.splice(at, 1);
-  // Those behind may have waited for this one.
-  core.touch(item.ino);
-  if (core.forgetful.size > 0) core.afterwards(() => remember(core));
-}
+  /** Into the queue; false: too many waiters of this user (ENOLCK). `first`: back in its old place, not at the end. */
+  protected park(first = false): boolean {
+    const { core } = this;
+    const count = core.waitersByUid.get(this.uid) ?? 0;
+    if (count >= core.options.waitersPerUid) return false;
+    core.waitersByUid.set(this.uid, count + 1);
+    core.stats.waiters++;
+    core.parked.add(this);
+    const { queue } = core.file(this.ino);
+    if (first) queue.unshift(this);
+    else queue.push(this);
+    this.timer = core.after(this.deadline - core.now(), () => {
+      core.stats.breakerTimeouts++;
+      this.unpark();
+      this.fail(E.TIMEDOUT);
+    });
+    return true;
+  }
 
-export function cancel(core: Core, item: Parked, errno: number): void {
-  if (item.gone) return;
-  core.enter(() => {
-    unpark(core, item);
-    item.fail(errno);
-  });
+  protected unpark(): void {
+    if (this.gone) return;
+    const { core } = this;
+    this.gone = true;
+    this.timer = core.stop(this.timer);
+    this.blockers = [];
+    core.stats.waiters--;
+    core.parked.delete(this);
+    const count = core.waitersByUid.get(this.uid) ?? 0;
+    if (count > 1) core.waitersByUid.set(this.uid, count - 1);
+    else core.waitersByUid.delete(this.uid);
+    const { queue } = core.file(this.ino);
+    const at = queue.indexOf(this);
+    if (at >= 0) queue.splice(at, 1);
+    // Those behind may have waited for this one.
+    core.touch(this.ino);
+    if (core.forgetful.size > 0) core.afterwards(() => remember(core));
+  }
+
+  cancel(errno: number): void {
+    if (this.gone) return;
+    this.core.enter(() => {
+      this.unpark();
+      this.fail(errno);
+    });
+  }
 }
 
 /** Something changed at this inode. */
