@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { KIND_NAMES } from '../../src/lease/kinds.ts';
 import { ROW_NAMES, ROW_NUMBERS } from '../../src/lease/rows.ts';
-import { OPERATIONS } from '../mounted/matrix.ts';
+import { OPERATIONS } from '../mounted/matrix-operations.ts';
 
 const checkout = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(checkout, 'docs', 'leases-coverage.md'), 'utf8');

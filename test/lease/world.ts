@@ -16,27 +16,13 @@ import type {
 import type { LeaseEvent } from '../../src/lease/events.ts';
 import { Leases } from '../../src/lease/leases.ts';
 import { MemoryStore } from '../../src/lease/memory-store.ts';
-import type { FenceSubject, LeaseOptions, Mapper, Ports, Run } from '../../src/lease/ports.ts';
+import type { FenceSubject, LeaseOptions, Mapper, Ports } from '../../src/lease/ports.ts';
 import type { RowName } from '../../src/lease/rows.ts';
 import type { Store } from '../../src/lease/store.ts';
 import { VirtualClock } from '../../src/system/clock.ts';
+import { BLOCK, Disk } from './disk.ts';
 
-export const BLOCK = 4096;
-
-export interface Block {
-  device: number;
-  unwritten: boolean;
-}
-
-export interface File {
-  ino: number;
-  blocks: Map<number, Block>;
-  /** In blocks. */
-  size: number;
-  gen: number;
-  sealed: number;
-  linked: boolean;
-}
+export { BLOCK } from './disk.ts';
 
 /** A return's answer with the fields of either outcome, for expectations. */
 export type Returned = { ok: boolean; errno?: number } & Partial<Omit<Extract<ReturnResult, { ok: true }>, 'ok'>>;
@@ -52,15 +38,9 @@ export interface Ask {
 
 const ALL: Access = { read: true, write: true, owner: true };
 
-export class World {
+export class World extends Disk {
   clock = new VirtualClock();
   store: MemoryStore;
-  files = new Map<number, File>();
-  /** Device blocks in use by files or quarantine. */
-  used = new Set<number>();
-  deviceBlocks: number;
-  /** How often each block was given back: whoever still maps one must see no change of it. */
-  freed = new Map<number, number>();
   events: { session: number; event: LeaseEvent }[] = [];
   dead = new Set<number>();
   killed: { pid: number; signal: number }[] = [];
@@ -85,10 +65,10 @@ export class World {
   fenceCommand: Ports['fenceCommand'];
 
   constructor(options: Partial<LeaseOptions> = {}, deviceBlocks = 256, store: Store = new MemoryStore()) {
+    super(deviceBlocks);
     // Tests that look into the store use the one in memory.
     this.store = store as MemoryStore;
     this.options = options;
-    this.deviceBlocks = deviceBlocks;
     this.leases = this.engine();
     this.leases.recover(this.epoch);
   }
@@ -145,86 +125,6 @@ export class World {
       },
     };
     return new Leases(ports, this.options);
-  }
-
-  // --- the device and the maps ----------------------------------------------------------------------------------
-
-  create(ino: number, blocks: number, unwritten = false): File {
-    const file: File = { ino, blocks: new Map(), size: blocks, gen: 1, sealed: 0, linked: true };
-    this.files.set(ino, file);
-    for (let i = 0; i < blocks; i++) this.fill(file, i, unwritten);
-    return file;
-  }
-
-  file(ino: number): File {
-    const file = this.files.get(ino);
-    if (!file) throw new Error(`no file ${ino}`);
-    return file;
-  }
-
-  fill(file: File, block: number, unwritten = false): boolean {
-    for (let device = 0; device < this.deviceBlocks; device++) {
-      if (this.used.has(device)) continue;
-      this.used.add(device);
-      file.blocks.set(block, { device, unwritten });
-      return true;
-    }
-    return false;
-  }
-
-  private release(start: number, length: number): void {
-    for (let block = start; block < start + length; block++) {
-      if (!this.used.delete(block)) throw new Error(`block ${block} is freed twice`);
-      this.freed.set(block, (this.freed.get(block) ?? 0) + 1);
-    }
-  }
-
-  private drop(file: File, block: number): void {
-    const entry = file.blocks.get(block);
-    if (!entry) return;
-    file.blocks.delete(block);
-    if (this.leases.dispose(file.ino, block, entry.device, 1) === 'free') this.release(entry.device, 1);
-  }
-
-  destroy(file: File): void {
-    for (const block of [...file.blocks.keys()]) this.drop(file, block);
-    this.files.delete(file.ino);
-  }
-
-  private facts(ino: number, offset: number, end: number) {
-    const file = this.files.get(ino);
-    if (!file) return undefined;
-    const last = Math.min(file.size, Number.isFinite(end) ? end / BLOCK : file.size);
-    let hole = false;
-    let unwritten = false;
-    for (let block = offset / BLOCK; block < last; block++) {
-      const entry = file.blocks.get(block);
-      if (!entry) hole = true;
-      else if (entry.unwritten) unwritten = true;
-    }
-    return { regular: true, size: file.size * BLOCK, gen: file.gen, hole, shared: false, unwritten, misaligned: false };
-  }
-
-  private extents(ino: number, offset: number, end: number): Run[] {
-    const runs: Run[] = [];
-    for (const [block, entry] of this.files.get(ino)?.blocks ?? []) {
-      if (block * BLOCK >= offset && block * BLOCK < end) runs.push({ start: entry.device, length: 1 });
-    }
-    return runs;
-  }
-
-  private move(ino: number, offset: number, end: number): number {
-    const file = this.files.get(ino);
-    if (!file) return 2;
-    const blocks = [...file.blocks.keys()].filter((block) => block * BLOCK >= offset && block * BLOCK < end);
-    if (this.deviceBlocks - this.used.size < blocks.length) return 28;
-    for (const block of blocks) {
-      const old = file.blocks.get(block) as Block;
-      this.fill(file, block, old.unwritten);
-      if (this.leases.dispose(ino, block, old.device, 1) === 'free') this.release(old.device, 1);
-    }
-    if (blocks.length > 0) file.gen++;
-    return 0;
   }
 
   private mappers(subjects: readonly FenceSubject[]): Map<number, Mapper[]> {

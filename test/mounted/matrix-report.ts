@@ -1,6 +1,7 @@
 /** docs/lease-matrix-mounted.md: what every cell of the matrix did on a mount, as `npm run matrix` saw it. */
 import type { Policy } from '../../src/lease/policies.ts';
-import { COLUMNS, type Column, OPERATIONS, type Operation } from './matrix.ts';
+import { COLUMNS, type Column } from './matrix.ts';
+import { OPERATIONS, type Operation } from './matrix-operations.ts';
 
 /** By policy, operation, column, and whether the holder itself did it. */
 export type Seen = Map<string, string>;

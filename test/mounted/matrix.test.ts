@@ -5,7 +5,8 @@ import { POLICY_NAMES, type Policy } from '../../src/lease/policies.ts';
 import { ROW_NAMES } from '../../src/lease/rows.ts';
 import { checkout, describeMounted, type MountedVolume, mountVolume } from '../harness/index.ts';
 import { Actor } from './actor.ts';
-import { COLUMNS, type Column, cell, expected, impossible, OPERATIONS, type Operation } from './matrix.ts';
+import { COLUMNS, type Column, cell, expected, impossible } from './matrix.ts';
+import { OPERATIONS, type Operation } from './matrix-operations.ts';
 import { cellKey, reportPage, type Seen } from './matrix-report.ts';
 
 /** Rows that are no operation of a process, or need more than one lease: shown elsewhere. */

@@ -1,7 +1,8 @@
 import { KINDS } from '../../src/lease/kinds.ts';
 import { POLICY_NAMES, policyTable } from '../../src/lease/policies.ts';
 import { TRANSITIONS } from '../../src/lease/states.ts';
-import { COLUMNS, expected, impossible, OPERATIONS } from '../../test/mounted/matrix.ts';
+import { COLUMNS, expected, impossible } from '../../test/mounted/matrix.ts';
+import { OPERATIONS } from '../../test/mounted/matrix-operations.ts';
 
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 const table = (lines: readonly (readonly string[])[]): string[] => {
