@@ -1,11 +1,11 @@
-import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { close } from '../system/libc.ts';
-import { Device } from '../volume/device.ts';
-import { FEATURES, type Header, MAJOR, MINOR, readHeader } from '../volume/header.ts';
-import { lockDatabase, metadataPath, openDevice, redoPath } from '../volume/lock.ts';
+import type { Device } from '../volume/device.ts';
+import { FEATURES, type Header, type HeaderCopies, MAJOR, MINOR, readHeader } from '../volume/header.ts';
+import { lockDatabase, metadataPath, openDevice, openForLooking, redoPath } from '../volume/lock.ts';
 import { copyPages } from '../volume/metadata-copy.ts';
 import { schemaVersion } from '../volume/schema.ts';
 import { Volume } from '../volume/volume.ts';
@@ -28,6 +28,10 @@ export interface VolumeRow {
   created_s: number;
   label: string;
 }
+
+/** How long the copies of a header in use may differ, and how often they are looked at meanwhile. ms. */
+const SETTLE_MS = 5000;
+const LOOK_MS = 50;
 
 /** Why a volume cannot be checked at all. */
 export class Unusable extends Error {}
@@ -164,20 +168,28 @@ async function openSnapshot(image: string): Promise<Opened> {
   } catch (error) {
     throw new Unusable(`${meta} cannot be copied: ${(error as Error).message}`);
   }
-  const fd = openSync(image, 'r');
+  const device = openForLooking(image);
   const db = openMetadata(copy, false);
   const release = (): void => {
     db.close();
-    closeSync(fd);
-    rmSync(copy, { force: true });
+    close(device.fd);
+    for (const end of ['', '-wal', '-shm']) rmSync(copy + end, { force: true });
   };
   try {
-    const device = new Device(fd, statSync(image).size);
-    const { newest: header, stale } = readHeader(device);
+    const { newest: header, stale } = await settledHeader(device);
     refuseUnknown(image, header);
     return { device, db, row: readRow(db, copy), header, stale, readOnlyBecause: undefined, notes: [], close: release };
   } catch (error) {
     release();
     throw error;
+  }
+}
+
+/** The copies are written one after the other, and a daemon may die in between: the next one then writes both. */
+async function settledHeader(device: Device): Promise<HeaderCopies> {
+  for (let patience = SETTLE_MS; ; patience -= LOOK_MS) {
+    const copies = readHeader(device);
+    if (copies.stale.length === 0 || patience <= 0) return copies;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }

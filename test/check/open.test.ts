@@ -1,5 +1,17 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, rmSync, truncateSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { type CheckOptions, check, FSCK_EXIT, type Progress, renderReport } from '../../src/check/index.ts';
 import { COPY_AT, encodeHeader, MINOR, readHeader } from '../../src/volume/header.ts';
@@ -58,6 +70,27 @@ test('an online check reads one moment while the volume changes', async () => {
     opened.close();
   }
 });
+
+test('an online check waits for a header that is being written, and leaves nothing behind', async () => {
+  const fixture = volume();
+  const opened = Volume.open(fixture.image);
+  const sector = Buffer.alloc(512);
+  const fd = openSync(fixture.image, 'r+');
+  const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`layoutfs-scrub-${process.pid}-`));
+  try {
+    readSync(fd, sector, 0, 512, COPY_AT);
+    writeSync(fd, Buffer.alloc(512), 0, 512, COPY_AT);
+    const whole = setTimeout(() => writeSync(fd, sector, 0, 512, COPY_AT), 300);
+    expect((await run(fixture, { mode: 'report', online: true })).counts).toEqual({});
+    clearTimeout(whole);
+    writeSync(fd, Buffer.alloc(512), 0, 512, COPY_AT);
+    expect((await run(fixture, { mode: 'report', online: true })).counts).toEqual({ 'header-copy': 1 });
+    expect(left()).toEqual([]);
+  } finally {
+    closeSync(fd);
+    opened.close();
+  }
+}, 30_000);
 
 test('what is missing or no volume is an operational error', async () => {
   const fixture = volume();
