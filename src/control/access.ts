@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { aclPermits, decodeAcl } from '../namespace/acl.ts';
 import type { Access, Caller, Inode, Xattrs } from './ports.ts';
 
@@ -27,4 +28,14 @@ export class FileAccess implements Access {
     if (acl && typeof acl !== 'number') return aclPermits(acl, inode.uid, inode.gid, uid, inGroup, wanted);
     return ((inGroup(inode.gid) ? inode.mode >> 3 : inode.mode) & wanted) === wanted;
   }
+}
+
+/** May the caller open the device of the volume and write to it? By owner and mode bits; false when it is not there. */
+export function mayWriteDevice(path: string, { uid, gid, groups, privileged }: Caller): boolean {
+  if (privileged) return true;
+  const device = statSync(path, { throwIfNoEntry: false });
+  if (device === undefined) return false;
+  const inGroup = device.gid === gid || groups.includes(device.gid);
+  const shift = uid === device.uid ? 6 : inGroup ? 3 : 0;
+  return ((device.mode >> shift) & 2) !== 0;
 }

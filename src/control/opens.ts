@@ -273,6 +273,7 @@ export class Opens {
   private addPassthrough(handle: number, lease: number): void {
     const { leases } = this.ports;
     leases.windowOpened(lease, 'device');
+    this.windows.bare(lease);
     this.add(new PassthroughWindow(() => leases.windowClosed(lease, 'device')), handle);
   }
 
@@ -286,6 +287,7 @@ export class Opens {
     };
     inodes.opened(inode);
     this.windows.opened(range, node);
+    this.windows.bare(range.lease);
     const { writable } = range;
     this.add(new ServedDeviceWindow(this.windows, { node, range, place, inode, writable, onRelease }), handle);
     return place;

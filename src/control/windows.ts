@@ -22,6 +22,9 @@ export class Windows implements WindowPort {
   /** By node: windows under `.layout/direct` share one, those of one lease too. */
   private readonly showing = new Map<number, Set<WindowRange>>();
 
+  /** Leases that a device window was opened of. */
+  private readonly bared = new Set<number>();
+
   constructor(ports: ControlPorts) {
     this.ports = ports;
     this.invalidations = new Invalidations(ports.notifier);
@@ -51,6 +54,15 @@ export class Windows implements WindowPort {
       this.coherence.remove(range.ino, node);
     }
     this.ports.leases.windowClosed(range.lease, 'guarded');
+  }
+
+  /** A device window of the lease was opened: whoever has it stores into blocks by himself. */
+  bare(lease: number): void {
+    this.bared.add(lease);
+  }
+
+  isBared(lease: number): boolean {
+    return this.bared.has(lease);
   }
 
   /** Nodes that show the lease. */
@@ -94,6 +106,7 @@ export class Windows implements WindowPort {
 
   /** The lease is over (returned, released): its windows refuse everything. */
   ended(lease: number): void {
+    this.bared.delete(lease);
     if (this.open.has(lease)) this.close(lease, 0, 0, Number.POSITIVE_INFINITY, () => {});
   }
 

@@ -98,6 +98,8 @@ export class Inode {
   handlesDropped = -1;
   /** O_TMPFILE without O_EXCL: may be given a first name though nlink is 0. */
   linkable = false;
+  /** A verb has moved the end: the kernel may still append at the one that it knew. */
+  endMoved = false;
   /** XATTRS: spares the look into table `xattr` for most files. Kept by `Xattrs`. */
   xattrs: number = XATTRS.UNKNOWN;
   /** Used again since the cache's hand last came by; a file seen only once (a scan) does not push out others. */
@@ -105,6 +107,13 @@ export class Inode {
 
   constructor(ino: number) {
     this.ino = ino;
+  }
+
+  /** A new size (bytes) that does not come from a request of the kernel for this file. */
+  moveEnd(size: number): void {
+    if (size === this.size) return;
+    this.size = size;
+    this.endMoved = true;
   }
 
   /** May the kernel have pages of it in its cache, clean or dirty? */

@@ -32,10 +32,12 @@ export function write(fs: Filesystem, request: Request): void {
   if (fs.options.readOnly) return request.error(E.ROFS);
   if (inode.isImmutable) return request.error(E.PERM);
   const writeback = (writeFlags & WRITE.CACHE) !== 0;
-  // The kernel does not know the flag, so it lets fcntl(2) take O_APPEND away.
-  if (inode.isAppendOnly && (flags & O.APPEND) === 0 && !writeback) return request.error(E.PERM);
-  // The kernel appends at the size it knows; a holder's commit may have moved the end since.
-  if ((flags & O.APPEND) !== 0 && !writeback && offset < inode.size) offset = inode.size;
+  if (!writeback && ((flags & O.APPEND) !== 0 ? offset < inode.size : inode.isAppendOnly)) {
+    // The kernel appends at the size it knows; a holder may have moved the end since. Otherwise this is RWF_NOAPPEND, of
+    // which requests do not tell, or fcntl(2) took O_APPEND away from a file whose flag the kernel does not know.
+    if ((flags & O.APPEND) !== 0 && (inode.endMoved || fs.guard.concerns(inode.ino))) offset = inode.size;
+    else if (inode.isAppendOnly) return request.error(E.PERM);
+  }
   if (offset >= MAX_SIZE) return request.error(E.FBIG);
   size = Math.min(size, MAX_SIZE - offset);
   if (fs.guard.concerns(inode.ino)) {

@@ -108,6 +108,30 @@ describeMounted('a user without rights', [], () => {
     expect(text).not.toContain('closed');
   });
 
+  it('gets no bytes of others by committing what it did not write', async () => {
+    await volume.bash(
+      `yes '${SECRET}' | head -c 40m > big || true; sync big; rm big; sync .; while test $(stat -f -c %f .) -lt 12000; do sleep 0.1; done`,
+    );
+    const got = await attack(`
+      const ctl = fs.openSync(MNT + '/.layout/ctl', 'r+');
+      const reply = Buffer.alloc(4096);
+      const ask = (line) => { fs.writeSync(ctl, line + '\\n'); return reply.toString('latin1', 0, fs.readSync(ctl, reply)); };
+      const look = (path) => { const all = fs.readFileSync(path); return [all.length, all.every((byte) => byte === 0)]; };
+      const results = ['layout', 'exclusive'].map((kind, at) => {
+        const path = MNT + '/open/loot' + at;
+        fs.writeFileSync(path, '');
+        const id = /id=(\\d+)/.exec(ask('get path=/open/loot' + at + ' mode=rw kind=' + kind))[1];
+        ask('alloc id=' + id + ' range=0-16m');
+        const said = ask('commit id=' + id + ' range=0-16m').slice(0, 2);
+        return [said, ...look(path)];
+      });
+      console.log(JSON.stringify(results));`);
+    expect(got).toEqual([
+      ['ok', 2 ** 24, true],
+      ['ok', 2 ** 24, true],
+    ]);
+  });
+
   it('reaches only its own range through its own window, at whatever offset', async () => {
     const got = (await attack(`${ATTEMPT}
       const path = MNT + '/open/mine';

@@ -1,6 +1,7 @@
 import { WRITE } from '../../blockmap/extent.ts';
 import { E } from '../../system/errno.ts';
 import { addressOf } from '../../system/libc.ts';
+import { mayWriteDevice } from '../access.ts';
 import { admit } from '../admission.ts';
 import type { Range } from '../grammar/fields.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
@@ -144,7 +145,7 @@ export function alloc(context: VerbContext, values: RequestOf<'alloc'>, done: Do
     patienceMs: 0,
     change: () => {
       const errno = ports.blocks.allocate(inode, Math.floor(from / blockSize), Math.ceil(to / blockSize));
-      if (errno === 0 && grows) inode.size = Math.max(inode.size, to);
+      if (errno === 0 && grows) inode.moveEnd(Math.max(inode.size, to));
       if (errno === 0) ports.inodes.touchChange(inode);
       return errno;
     },
@@ -177,7 +178,7 @@ export function commit(context: VerbContext, values: RequestOf<'commit'>, done: 
       actor: actorOf(context),
       operation: 'commit',
       patienceMs: 0,
-      change: () => writeOff(context, inode, ranges, size),
+      change: () => writeOff(context, held.id, inode, ranges, size),
       done: (errno, refusal) => {
         if (errno !== 0) return done(refused(errno, refusal));
         const { offset: _offset, end: _end, ...changed } = held;
@@ -237,16 +238,27 @@ function hasHole({ ports }: VerbContext, inode: Inode, from: number, to: number)
   return next !== null || end < to || extents.some((extent) => extent.state === 'hole');
 }
 
-function writeOff({ ports }: VerbContext, inode: Inode, ranges: { from: number; to: number }[], size: number): number {
-  const { blockSize } = ports.device;
+/**
+ * The blocks become written of a holder who can have stored into them by himself. Who has no way there but the mount and
+ * a guarded window has made written what he stored; the rest would show him what it held for its last owner.
+ */
+function writeOff(
+  { ports, windows, asker }: VerbContext,
+  lease: number,
+  inode: Inode,
+  ranges: { from: number; to: number }[],
+  size: number,
+): number {
+  const { blockSize, path } = ports.device;
   ports.commits.orderedData();
-  for (const { from, to } of ranges) {
+  const stored = windows.isBared(lease) || mayWriteDevice(path, asker.caller) ? ranges : [];
+  for (const { from, to } of stored) {
     const errno = ports.blocks.markWritten(inode, Math.floor(from / blockSize), Math.ceil(to / blockSize));
     if (errno !== 0) return errno;
   }
-  const errno = closeGap(ports, inode, ranges, size);
+  const errno = closeGap(ports, inode, stored, size);
   if (errno !== 0) return errno;
-  inode.size = Math.max(inode.size, size);
+  inode.moveEnd(Math.max(inode.size, size));
   ports.inodes.touchChange(inode);
   return 0;
 }

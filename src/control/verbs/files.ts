@@ -111,7 +111,7 @@ export function clone(context: VerbContext, values: RequestOf<'clone'>, done: Do
     change: () => {
       const failure = ports.blocks.share(source, offset, destination, to, length);
       if (failure !== 0) return failure;
-      destination.size = Math.max(destination.size, to + length);
+      destination.moveEnd(Math.max(destination.size, to + length));
       ports.inodes.touchChange(destination);
       return 0;
     },
@@ -201,7 +201,7 @@ function shift(
     change: () => {
       const failure = ports.blocks[verb](inode, offset, length);
       if (failure !== 0) return failure;
-      inode.size += verb === 'insert' ? length : -length;
+      inode.moveEnd(inode.size + (verb === 'insert' ? length : -length));
       ports.inodes.touchChange(inode);
       return 0;
     },

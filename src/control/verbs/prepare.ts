@@ -186,7 +186,7 @@ function makeMap(
     const errno = blocks.relocate(inode, from, to - from, place);
     if (errno !== 0) return errno;
   }
-  if (end > inode.size) inode.size = end;
+  inode.moveEnd(Math.max(inode.size, end));
   ports.inodes.touchChange(inode);
   return 0;
 }

@@ -86,6 +86,28 @@ export const data = family('data', [
     'open f O_CREAT|O_RDWR => b\nfill $b 0 16384 x\ncheck $b 0 16384 x -> same\nopen f O_RDWR|O_DIRECT => d\ndirect $d w 4096 4096 0 -> 4096\ncheck $b 4096 4096 D -> same\ncheck $b 0 4096 x -> same\ncheck $b 8192 8192 x -> same',
   ],
   [
+    'RWF_NOAPPEND writes where it says',
+    'pwritev2(2)',
+    `open f O_CREAT|O_RDWR|O_APPEND => fd
+     write $fd hello
+     pwritev2 $fd 0 XY NOAPPEND -> 2|EOPNOTSUPP
+     pread $fd 0 9 -> XYllo|hello
+     open f O_RDONLY|O_DIRECT => d
+     pread $d 0 9 -> XYllo|hello|EINVAL
+     fstat $fd -> size=5
+     pwrite $fd 0 end
+     pread $fd 5 9 -> end`,
+  ],
+  [
+    'RWF_NOAPPEND on a file that is appended to only',
+    'pwritev2(2), ioctl_iflags(2)',
+    `put f hello
+     chattr f +a
+     open f O_WRONLY|O_APPEND => fd
+     pwritev2 $fd 0 XY NOAPPEND -> EPERM|EOPNOTSUPP
+     get f -> hello`,
+  ],
+  [
     'fadvise and readahead',
     'posix_fadvise(2)',
     'put f data\nopen f O_RDWR => fd\nfadvise $fd 0 0 0\nfadvise $fd 0 0 2\nfadvise $fd 0 0 3\nfadvise $fd 0 0 4\nfadvise $fd 0 0 5\nfadvise $fd 0 0 99 -> EINVAL\nreadahead $fd 0 4096\nget f -> data',

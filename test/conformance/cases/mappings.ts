@@ -33,6 +33,12 @@ export const mappings = family('mappings', [
     'put f data\nopen f O_RDWR => fd\nmmap $fd 0 4096 rw shared => m\nstore $m 100 x\nmsync $m\nftruncate $fd 4096\ncheck $fd 4 4092 . -> same',
   ],
   [
+    'what is stored behind the end does not show in a gap',
+    'mmap(2), write(2)',
+    'put f data\nopen f O_RDWR => fd\nmmap $fd 0 4096 rw shared => m\nstore $m 100 x\npwrite $fd 200 z\ncheck $fd 4 196 . -> same',
+    { refusedByKernel: 'Stores behind the end of a file' },
+  ],
+  [
     'a mapping outlives close and unlink',
     'mmap(2)',
     'put f data\nopen f O_RDWR => fd\nmmap $fd 0 4096 rw shared => m\nclose $fd\nunlink f\nload $m 0 -> d\nstore $m 0 X\nmsync $m\nload $m 0 -> X\nmunmap $m',

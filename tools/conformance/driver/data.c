@@ -18,7 +18,7 @@ static const struct { const char *name; long value; } flag_table[] = {
 	{"INSERT", FALLOC_FL_INSERT_RANGE}, {"UNSHARE", FALLOC_FL_UNSHARE_RANGE}, {"PLAIN", 0},
 	{"SET", SEEK_SET}, {"CUR", SEEK_CUR}, {"END", SEEK_END}, {"DATA", SEEK_DATA}, {"HOLE", SEEK_HOLE},
 	{"LOCK_SH", LOCK_SH}, {"LOCK_EX", LOCK_EX}, {"LOCK_UN", LOCK_UN}, {"LOCK_NB", LOCK_NB},
-	{"RDLCK", F_RDLCK}, {"WRLCK", F_WRLCK}, {"UNLCK", F_UNLCK}, {"NOWAIT", RWF_NOWAIT}, {"DSYNC", RWF_DSYNC}, {"APPEND", RWF_APPEND}, {"HIPRI", RWF_HIPRI},
+	{"RDLCK", F_RDLCK}, {"WRLCK", F_WRLCK}, {"UNLCK", F_UNLCK}, {"NOWAIT", RWF_NOWAIT}, {"DSYNC", RWF_DSYNC}, {"APPEND", RWF_APPEND}, {"NOAPPEND", 0x20}, {"HIPRI", RWF_HIPRI},
 };
 
 long flags_of(const char *words)
