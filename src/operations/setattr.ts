@@ -7,7 +7,7 @@ import { E } from '../system/errno.ts';
 import { contentsChanged, failedForSpace } from './contents.ts';
 import { checkWritable } from './entries.ts';
 import type { Filesystem } from './filesystem.ts';
-import { keepsGroupId } from './permission.ts';
+import { keepsGroupId, permits } from './permission.ts';
 import { replyAttributes } from './reply.ts';
 import { admitSize, setSize } from './truncate.ts';
 
@@ -27,13 +27,17 @@ const NO_ID = 0xffffffff;
  * know, the file flags, is checked here. Only a change of size can wait for a lease, so it goes first.
  *
  * A request that asks for nothing is what the kernel makes of ATTR_KILL_SUID and ATTR_KILL_SGID alone
- * (HANDLE_KILLPRIV_V2): before fallocate and copy_file_range by somebody without CAP_FSETID, and for a chown(2) to -1, -1.
+ * (HANDLE_KILLPRIV_V2): before fallocate and copy_file_range by somebody without CAP_FSETID, and for a chown(2) to -1, -1
+ * by anybody at all. Who may neither change the owner nor write changes nothing by it; what comes from a descriptor that
+ * he has from others takes the bits itself.
  */
 export function setattr(fs: Filesystem, request: Request): void {
   const inode = fs.inodes.get(request.nodeid);
   if (inode === undefined) return request.error(E.STALE);
   const valid = request.u32(0);
-  if (valid !== 0 && (valid & CHANGES) === 0) return replyAttributes(fs, request, inode);
+  if ((valid & CHANGES) === 0 && (valid !== 0 || !mayChange(fs, request, inode))) {
+    return replyAttributes(fs, request, inode);
+  }
   const denied = check(fs, request, inode, valid);
   if (denied !== 0) return request.error(denied);
   if ((valid & FATTR.SIZE) !== 0) {
@@ -57,6 +61,10 @@ export function setattr(fs: Filesystem, request: Request): void {
   fs.inodes.touchAttributes(inode);
   setTimes(fs, request, inode, valid);
   replyAttributes(fs, request, inode);
+}
+
+function mayChange(fs: Filesystem, request: Request, inode: Inode): boolean {
+  return request.uid === inode.uid || permits(fs, inode, request, 2);
 }
 
 /** What may not be changed: file flags as in notify_change() and ext4_setattr(), ids that are none. */

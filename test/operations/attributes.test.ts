@@ -86,7 +86,10 @@ describe('chmod and chown', () => {
   test('a request for nothing is KILL_SUIDGID', () => {
     const f = file(0o6755);
     k.clock.advance(1000);
+    expect(k.setattr(f, { valid: 0 }, { uid: 1000, gid: 1000 })).toMatchObject({ mode: S.IFREG | 0o6755, ctime: 5000 });
     expect(k.setattr(f, { valid: 0 })).toMatchObject({ mode: S.IFREG | 0o755, ctime: 5001 });
+    const g = file(0o6757);
+    expect(k.setattr(g, { valid: 0 }, { uid: 1000, gid: 1000 })).toMatchObject({ mode: S.IFREG | 0o757 });
   });
 
   test('chown strips capabilities, chmod does not', () => {

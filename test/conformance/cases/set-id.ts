@@ -66,9 +66,11 @@ export const setId = family('set-id', [
     'chown(2)',
     `
      create f 0644
-     chmod f 06777
+     chmod f 06755
+     u1: chown f -1 -1 -> 0|EPERM
+     stat f -> mode=06755
      moves f:+c-am : chown f -1 -1
-     stat f -> mode=0777
+     stat f -> mode=0755
      chmod f 06666
      chown f -1 -1
      stat f -> mode=02666`,
