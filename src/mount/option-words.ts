@@ -6,7 +6,7 @@ import { defaultMountOptions, type MountOptions, OPTIONS, type OptionRow, usageO
  * always the image's absolute path, by which `layoutfs umount` finds the volume that it waits for.
  */
 const IGNORED = new Set(
-  'defaults auto noauto user nouser users owner group nofail _netdev loud silent mand nomand iversion noiversion lazytime nolazytime diratime nodiratime norelatime nostrictatime dev_t nonempty'.split(
+  'defaults auto noauto user nouser users owner group nofail _netdev loud silent mand nomand iversion noiversion lazytime nolazytime diratime nodiratime norelatime nostrictatime dev_t nonempty acl user_xattr'.split(
     ' ',
   ),
 );

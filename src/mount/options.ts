@@ -2,7 +2,7 @@
  * The mount options: ONE table, from which come the parser, `layoutfs mount --help`, docs/mount-options.md and its test.
  *
  * Times are seconds with a fraction allowed; `inf` where the table says so. What fstab(5) and mount(8) add for their own
- * use (`noauto`, `_netdev`, `user`, `x-*`, `defaults` …) is accepted and ignored, because mount(8) passes it on.
+ * use (`noauto`, `_netdev`, `user`, `x-*`, `defaults` …), or names what is always on (`acl`, `user_xattr`), is accepted and ignored, because mount(8) passes it on.
  */
 import { FORMATS, LEVELS, type Level, type LogFormat } from '../system/log.ts';
 

@@ -23,6 +23,8 @@ export const FLAG = {
   NODUMP: 0x40,
   NOATIME: 0x80,
   DIRSYNC: 0x10000,
+  DAX: 0x2000000,
+  PROJINHERIT: 0x20000000,
 } as const;
 
 export const ROOT_INO = 1;

@@ -204,6 +204,25 @@ export const attributes = family('attributes', [
     'mkdir d 0755\ncreate d/f\nchattr d +a\ncreate d/g\nunlink d/f -> EPERM\nrename d/f d/h -> EPERM\nrename d/f h -> EPERM\nmkdir d/s 0755\nrmdir d/s -> EPERM\nchattr d -a\nrmdir d/s',
   ],
   [
+    'chattr: what a directory hands on',
+    'chattr(1)',
+    `
+     mkdir d 0755
+     chattr d +dA
+     create d/f
+     mkdir d/s 0755
+     symlink x d/l
+     mkfifo d/p 0644
+     lsattr d/f -> +Ad
+     lsattr d/s -> +Ad
+     create d/s/g
+     lsattr d/s/g -> +Ad
+     chattr d -dA
+     create d/h
+     lsattr d/h -> +
+     lsattr d/f -> +Ad`,
+  ],
+  [
     'chattr +a: a file',
     'ioctl_iflags(2)',
     'put f data\nchattr f +a\nopen f O_WRONLY|O_APPEND => fd\nwrite $fd more\nget f -> datamore\nopen f O_RDWR -> EPERM\nftruncate $fd 0 -> EPERM\nfallocate $fd PUNCH|KEEP 0 4 -> EPERM\nchattr f -a\nlsattr f -> +',
