@@ -1,13 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { checkout, describeMounted, run } from '../harness/index.ts';
+import { checkout, describeMounted, hasTool, run } from '../harness/index.ts';
 
 let folder: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'layoutfs-application-'));
+  chmodSync(folder, 0o755); // PostgreSQL does not run as root
 });
 
 afterEach(async () => {
@@ -34,4 +35,16 @@ describeMounted('programs on a mount whose host crashes', [], () => {
     expect(lying.code, lying.stdout + lying.stderr).toBe(1);
     expect(lying.stdout).toMatch(/VIOLATION sqlite-wal, .* [1-9]\d* violations/s);
   }, 300_000);
+
+  const lacks = ['initdb', 'pg_ctl', 'pgbench', 'setpriv'].filter((tool) => !hasTool(tool));
+  const name = 'PostgreSQL recovers by its WAL, and has all that it said was committed';
+  it.skipIf(lacks.length > 0)(
+    lacks.length > 0 ? `${name} (skipped: needs ${lacks.join(', ')})` : name,
+    async () => {
+      const { code, stdout, stderr } = await explored('postgres', '--rounds', '3', '--count', '4');
+      expect(code, stdout + stderr).toBe(0);
+      expect(stdout).toMatch(/3 acknowledged, 4 crashes, 0 violations/);
+    },
+    250_000,
+  );
 });
