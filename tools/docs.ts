@@ -53,7 +53,7 @@ page('mount-options.md', [
   '',
   'After `-o`, separated by commas; a comma inside a value is written `\\,`. Of several words for one thing the last one wins.',
   'Defaults are those of a mount by root; other users get `noallow_other,nosuid,nodev`. What fstab(5) adds for mount(8) itself',
-  '(`noauto`, `_netdev`, `user`, `nofail`, `x-…`) is accepted and ignored. An unknown option is an error.',
+  '(`noauto`, `_netdev`, `user`, `nofail`, `x-…`), or names what is always on (`acl`, `user_xattr`), is accepted and ignored. An unknown option is an error.',
   '',
   '| Option | What it does | Default |',
   '|---|---|---|',
