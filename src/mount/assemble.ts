@@ -174,6 +174,7 @@ export class House {
       options: operationOptions(options, volume.readOnly),
       clock,
       forgetAttributes: (ino) => this.session?.notifier.invalInode(ino, -1, 0) ?? Promise.resolve(0),
+      forgetPages: (ino) => this.session?.notifier.invalInode(ino, 0, 0) ?? Promise.resolve(0),
       control: undefined,
       promise: handover && ((request, length) => this.promise(request, length)),
     };

@@ -67,6 +67,8 @@ export interface Filesystem {
   readonly clock: Clock;
   /** Makes the kernel ask again for an inode's attributes; done when it has dropped those that it knew. */
   readonly forgetAttributes: (ino: number) => Promise<unknown>;
+  /** The kernel writes the pages of an inode back, and forgets them and its attributes; no handler may wait for it. */
+  readonly forgetPages: (ino: number) => Promise<unknown>;
   control: ControlHook | undefined;
   /**
    * Under a supervisor: of a request that is done and waits for the disk, keeps the reply, `length` bytes of payload in the

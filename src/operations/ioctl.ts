@@ -1,6 +1,6 @@
 import { putIoctl } from '../fuse/replies.ts';
 import type { Request } from '../fuse/request.ts';
-import type { Inode } from '../namespace/inode.ts';
+import { FLAG, type Inode } from '../namespace/inode.ts';
 import { E } from '../system/errno.ts';
 import type { Filesystem } from './filesystem.ts';
 import { fromXflags, IGNORED_FLAGS, SETTABLE_FLAGS, toXflags } from './flags.ts';
@@ -70,13 +70,24 @@ function answer32(request: Request, value: number): void {
 function setFlags(fs: Filesystem, request: Request, inode: Inode, flags: number): void {
   if (!inode.isRegular && !inode.isDirectory) return request.error(E.OPNOTSUPP);
   if ((flags & ~SETTABLE_FLAGS) !== 0) return request.error(E.OPNOTSUPP);
-  if (flags !== inode.flags) {
+  const set = (): void => {
+    if (flags === inode.flags) return;
     inode.flags = flags;
     fs.inodes.touchAttributes(inode);
-  }
-  // The kernel does not know that this moved ctime: it has to ask again before the caller goes on.
+  };
   const parked = request.park();
-  fs.forgetAttributes(inode.ino).then(() => parked.ok(putIoctl(parked.out.view, parked.out.start, 0)));
+  const answer = (): void => parked.ok(putIoctl(parked.out.view, parked.out.start, 0));
+  // What was stored into mappings before is written back before nothing can be written any more.
+  if ((flags & ~inode.flags & FLAG.IMMUTABLE) !== 0 && inode.isRegular && inode.mayHavePages) {
+    fs.forgetPages(inode.ino).then(() => {
+      set();
+      answer();
+    });
+    return;
+  }
+  set();
+  // The kernel does not know that this moved ctime: it has to ask again before the caller goes on.
+  fs.forgetAttributes(inode.ino).then(answer);
 }
 
 function getXflags(fs: Filesystem, request: Request, inode: Inode): void {

@@ -334,6 +334,7 @@ function assemble(
     handles: new Handles(1),
     clock,
     forgetAttributes: () => Promise.resolve(0),
+    forgetPages: () => Promise.resolve(0),
     control,
     ...stand,
     options,

@@ -43,6 +43,11 @@ export const mappings = family('mappings', [
     'mmap(2)',
     'put f data\nopen f O_RDWR => fd\nmmap $fd 0 4096 rw shared => m\nclose $fd\nunlink f\nload $m 0 -> d\nstore $m 0 X\nmsync $m\nload $m 0 -> X\nmunmap $m',
   ],
+  [
+    'chattr +i keeps what was stored before',
+    'mmap(2), ioctl_iflags(2)',
+    'put f data\nopen f O_RDWR => fd\nmmap $fd 0 4096 rw shared => m\nstore $m 0 X\nchattr f +i\nmsync $m\nmunmap $m\nclose $fd\nopen f O_RDONLY|O_DIRECT => d\ndirect $d r 0 4096 0 -> 4\nget f -> Xata\nchattr f -i',
+  ],
   ['many processes count in one mapping', 'mmap(2)', 'inc_map f 4 20000 -> good'],
   [
     'a hole is read and stored into',
