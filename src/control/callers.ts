@@ -29,3 +29,15 @@ export class ProcCallers implements Callers {
     return { uid, gid, pid, tgid, start, command, groups, privileged };
   }
 }
+
+/**
+ * Whoever writes into a session may no more than who opened it: a set-user-ID program writes what its user likes, to the
+ * descriptor that its user likes. An administrator's session gives nobody else his rights.
+ */
+export function inSessionOf(opener: Caller, writer: Caller): Caller {
+  if (opener.privileged) return writer;
+  // Of another user's process: it is neither the holder of what it asks for, nor sent signals.
+  if (writer.uid !== opener.uid) return opener;
+  const { uid, gid, groups, privileged } = opener;
+  return { ...writer, uid, gid, groups, privileged };
+}

@@ -3,6 +3,7 @@ import { putOpen } from '../fuse/replies.ts';
 import { O } from '../system/constants.ts';
 import { E } from '../system/errno.ts';
 import { Allowances } from './allowances.ts';
+import { inSessionOf } from './callers.ts';
 import { isLive, PassthroughWindow } from './deviceWindow.ts';
 import type { Directs } from './directs.ts';
 import { EventStream } from './events.ts';
@@ -134,7 +135,7 @@ export class Opens {
   /** Who writes a line: mostly the opener, whose facts are known; else /proc is asked (fork, a passed descriptor). */
   private asking(request: Request, opener: Caller): Caller {
     const same = request.pid === opener.pid && request.uid === opener.uid && request.gid === opener.gid;
-    return same ? opener : this.ports.callers.of(request.uid, request.gid, request.pid);
+    return same ? opener : inSessionOf(opener, this.ports.callers.of(request.uid, request.gid, request.pid));
   }
 
   private closeSession(id: number, uid: number): void {

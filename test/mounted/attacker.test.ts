@@ -108,6 +108,27 @@ describeMounted('a user without rights', [], () => {
     expect(text).not.toContain('closed');
   });
 
+  it('gets no rights from a set-user-ID program that writes into its session', async () => {
+    const lines = [
+      'map path=/secret',
+      'clone path=/secret to=/open/loot',
+      'freeze',
+      `map id=${lease}`,
+      `bind id=${lease} handle=1`,
+    ];
+    // Opened as nobody, written to as root: by the same process, as such a program is after execve(2).
+    const script = `const fs = require('node:fs'); const MNT = process.env.MNT; ${ATTEMPT}
+      fs.writeFileSync(MNT + '/open/loot', '');
+      process.setegid(${NOBODY});
+      process.seteuid(${NOBODY});
+      const fd = fs.openSync(MNT + '/.layout/ctl', 'r+');
+      process.seteuid(0);
+      process.setegid(0);
+      console.log(JSON.stringify(${JSON.stringify(lines)}.map((line) => attempt(() => { fs.writeSync(fd, line + '\\n'); }))));`;
+    const { stdout } = await volume.run(process.execPath, ['-e', script]);
+    expect(JSON.parse(stdout)).toEqual(['EACCES', 'EACCES', 'EPERM', 'EPERM', 'EPERM']);
+  });
+
   it('gets no bytes of others by committing what it did not write', async () => {
     await volume.bash(
       `yes '${SECRET}' | head -c 40m > big || true; sync big; rm big; sync .; while test $(stat -f -c %f .) -lt 12000; do sleep 0.1; done`,
