@@ -69,7 +69,7 @@ export class ExtentMap {
         return state;
       }
       run.length = start - block;
-    } else run.length = Math.min(sheet.to, MAX_FILE_BLOCKS) - block;
+    } else run.length = Math.min(sheet.to, block < MAX_FILE_BLOCKS ? MAX_FILE_BLOCKS : END) - block;
     run.deviceBlock = -1;
     run.state = STATE.HOLE;
     return STATE.HOLE;

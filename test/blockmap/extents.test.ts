@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type ExtentRun, STATE, type State } from '../../src/blockmap/extent.ts';
+import { type ExtentRun, MAX_FILE_BLOCKS, STATE, type State } from '../../src/blockmap/extent.ts';
 import { ExtentMap } from '../../src/blockmap/extentmap.ts';
 import { SqliteDatabase } from './stand-in.ts';
 
@@ -67,6 +67,14 @@ describe('extents of a file larger than what is kept in memory', () => {
       }),
       { numRuns: 25, seed: 4 },
     );
+  });
+
+  test('behind the last block that a file can have is a hole without an end', () => {
+    const { map } = scattered(COUNT);
+    for (const block of [MAX_FILE_BLOCKS - 1, MAX_FILE_BLOCKS, MAX_FILE_BLOCKS * 2 - 1]) {
+      map.find(1, block, run);
+      expect([run.state, run.length > 0]).toEqual([STATE.HOLE, true]);
+    }
   });
 
   test('a block that is looked up again costs no statement, reading in order one for many', () => {

@@ -129,6 +129,17 @@ describeMounted('a user without rights', [], () => {
     expect(JSON.parse(stdout)).toEqual(['EACCES', 'EACCES', 'EPERM', 'EPERM', 'EPERM']);
   });
 
+  it('does not hold up the daemon with a clone to beyond the largest file', async () => {
+    const got = await attack(`${ATTEMPT}
+      fs.writeFileSync(MNT + '/open/from', Buffer.alloc(4096, 1));
+      fs.writeFileSync(MNT + '/open/far', '');
+      const fd = fs.openSync(MNT + '/.layout/ctl', 'r+');
+      const offsets = [2 ** 52 - 4096, 2 ** 52, 2 ** 53 - 8192];
+      console.log(JSON.stringify(offsets.map((to) =>
+        attempt(() => { fs.writeSync(fd, 'clone path=/open/from to=/open/far to_offset=' + to + '\\n'); }))));`);
+    expect(got).toEqual(['done', 'EFBIG', 'EFBIG']);
+  });
+
   it('gets no bytes of others by committing what it did not write', async () => {
     await volume.bash(
       `yes '${SECRET}' | head -c 40m > big || true; sync big; rm big; sync .; while test $(stat -f -c %f .) -lt 12000; do sleep 0.1; done`,
