@@ -52,3 +52,20 @@ test('the first error of a part is that of the whole; a node that is not known h
   expect((await sent(0, 3 * MIB, 3 * MIB, (at) => (at === MIB ? -E.BUSY : 0))).errno).toBe(E.BUSY);
   expect((await sent(0, 3 * MIB, 3 * MIB, () => -E.NOENT)).errno).toBe(0);
 });
+
+test('ranges take turns: a short one does not wait for all of a long one', async () => {
+  const nodes: number[] = [];
+  const invalidations = new Invalidations({
+    async invalInode(node) {
+      nodes.push(node);
+      await Promise.resolve();
+      return 0;
+    },
+  });
+  const long = invalidations.drop(1, 0, 2 ** 52, 2 ** 52);
+  await invalidations.drop(2, 0, 4 * MIB, 4 * MIB);
+  expect(nodes.filter((node) => node === 2).length).toBe(4);
+  expect(nodes.length).toBeLessThan(20);
+  await long;
+  expect(nodes.length).toBe(16_384 + 4);
+});
