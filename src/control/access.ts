@@ -1,5 +1,7 @@
 import { statSync } from 'node:fs';
 import { aclPermits, decodeAcl } from '../namespace/acl.ts';
+import { S, XATTRS } from '../namespace/inode.ts';
+import { dropCapabilities, dropPrivileges } from '../namespace/privileges.ts';
 import type { Access, Caller, Inode, Xattrs } from './ports.ts';
 
 const ACL_NAME = Buffer.from('system.posix_acl_access');
@@ -27,6 +29,13 @@ export class FileAccess implements Access {
     const acl = stored && decodeAcl(stored);
     if (acl && typeof acl !== 'number') return aclPermits(acl, inode.uid, inode.gid, uid, inGroup, wanted);
     return ((inGroup(inode.gid) ? inode.mode >> 3 : inode.mode) & wanted) === wanted;
+  }
+
+  dropPrivileges(inode: Inode, { uid, gid, groups }: Pick<Caller, 'uid' | 'gid' | 'groups'>): boolean {
+    const { xattrs } = this;
+    if (!xattrs || (inode.xattrs === XATTRS.NONE && (inode.mode & (S.ISUID | S.ISGID)) === 0)) return false;
+    if (uid === 0) return dropCapabilities(inode, xattrs);
+    return dropPrivileges(inode, xattrs, () => gid === inode.gid || groups.includes(inode.gid));
   }
 }
 

@@ -133,6 +133,11 @@ export class GuardedWindow implements Handle {
     const nonblocking = (request.u32(WRITE_IN.FLAGS) & O.NONBLOCK) !== 0;
     const changes = this.changes(from, to);
     if (!ports.guard.admit(request, inode, 'window.write', changes, this.handle, nonblocking)) return false;
+    if (inode.isImmutable || inode.isAppendOnly) {
+      request.error(E.PERM);
+      return false;
+    }
+    this.dropPrivileges(request);
     const written = ports.blocks.write(inode, from, to - from, request.address + at);
     if (written < 0) {
       request.error(-written);
@@ -141,6 +146,14 @@ export class GuardedWindow implements Handle {
     ports.inodes.touchChange(inode);
     this.windows.coherence.changed(inode.ino, from, to - from, this.node);
     return true;
+  }
+
+  /** As a write(2) to the file would; the page cache writes in nobody's name, so in the holder's. */
+  private dropPrivileges({ uid, gid }: Request): void {
+    const { inode, ports, range } = this;
+    const writer = uid === 0 ? ports.leases.find(range.lease)?.holder : { uid, gid };
+    if (!ports.access.dropPrivileges(inode, { uid: 0, gid: 0, groups: [], ...writer })) return;
+    void ports.notifier.invalInode(inode.ino, -1, 0);
   }
 
   private changes(from: number, to: number): Change[] {

@@ -21,6 +21,7 @@ import { ControlSession, type Perform } from './session.ts';
 import { leasesText, quarantineText, statsText, versionText, waitersText } from './tables.ts';
 import { TextFile } from './textFile.ts';
 import { getOn } from './verbs/lease.ts';
+import { openedToWrite } from './verbs/shared.ts';
 import { visibleTo } from './visibility.ts';
 import { WindowRange } from './windowrange.ts';
 import type { Windows } from './windows.ts';
@@ -223,6 +224,7 @@ export class Opens {
     if (!caller.privileged && caller.uid !== lease.holder.uid) return request.error(E.ACCES);
     if (isWrite(flags) && lease.mode !== 'rw') return request.error(E.ACCES);
     if ((flags & O.TRUNC) !== 0) return request.error(E.DEADLK);
+    if (isWrite(flags)) openedToWrite(this.ports, inode, caller);
     const handle = this.next;
     const bound = leases.bindHandle(handle, { id }, lease.holder);
     if (!bound.ok) return request.error(bound.errno);
@@ -260,8 +262,8 @@ export class Opens {
     const inode = inodes.get(lease.ino);
     if (!inode) return request.error(E.NOENT);
     const handle = this.next;
-    const { ino, mode } = lease;
-    this.ports.journal?.put(handle, { kind: 'device', lease: id, ino, served, writable: mode === 'rw' });
+    const writable = lease.mode === 'rw';
+    this.ports.journal?.put(handle, { kind: 'device', lease: id, ino: lease.ino, served, writable });
     if (served) {
       this.addServed(handle, request.nodeid, new WindowRange(lease), inode);
       this.reply(request, handle, this.windowFlags());
@@ -332,6 +334,7 @@ export class Opens {
         this.ports.journal?.drop(handle);
         return parked.error(E.AGAIN);
       }
+      if (isWrite(flags)) openedToWrite(this.ports, inode, caller);
       this.addGuarded(handle, node, new WindowRange(lease), inode);
       this.reply(parked, handle, this.windowFlags());
     });

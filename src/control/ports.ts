@@ -35,6 +35,11 @@ export interface Callers {
 /** May this caller read (4), write (2), search (1) the inode, by mode bits and ACL? */
 export interface Access {
   allows(inode: Inode, caller: Caller, wanted: number): boolean;
+  /**
+   * The caller changes contents, or is about to be let: set-user-ID, set-group-ID and file capabilities go, as with
+   * write(2). True when something went; stamping the inode, and telling the kernel, are the asker's.
+   */
+  dropPrivileges(inode: Inode, caller: Pick<Caller, 'uid' | 'gid' | 'groups'>): boolean;
 }
 
 export interface ExtentRow {
@@ -97,6 +102,8 @@ export interface Dentries {
 export interface Xattrs {
   /** The value of an extended attribute, if there is one. */
   get(inode: Inode, name: Uint8Array): Uint8Array | undefined;
+  /** False when there was none. */
+  remove(inode: Inode, name: Uint8Array): boolean;
 }
 
 export interface Durability {

@@ -2,6 +2,8 @@ import type { Inode } from './inode.ts';
 import { S } from './inode.ts';
 import type { Xattrs } from './xattrs.ts';
 
+type Removing = Pick<Xattrs, 'remove'>;
+
 const CAPABILITY = Buffer.from('security.capability');
 
 /**
@@ -10,7 +12,7 @@ const CAPABILITY = Buffer.from('security.capability');
  * else unless `keepsGroupId` (setattr_should_drop_sgid in fs/attr.c). Directories keep theirs. Says whether anything
  * changed; stamping and touching are the caller's.
  */
-export function dropPrivileges(inode: Inode, xattrs: Xattrs, keepsGroupId: () => boolean): boolean {
+export function dropPrivileges(inode: Inode, xattrs: Removing, keepsGroupId: () => boolean): boolean {
   if (inode.isDirectory) return false;
   let drop = inode.mode & S.ISUID;
   if ((inode.mode & S.ISGID) !== 0 && ((inode.mode & S.IXGRP) !== 0 || !keepsGroupId())) drop |= S.ISGID;
@@ -19,6 +21,6 @@ export function dropPrivileges(inode: Inode, xattrs: Xattrs, keepsGroupId: () =>
 }
 
 /** File capabilities end with any change of contents, whoever makes it (file_remove_privs in fs/inode.c). */
-export function dropCapabilities(inode: Inode, xattrs: Xattrs): boolean {
+export function dropCapabilities(inode: Inode, xattrs: Removing): boolean {
   return inode.isRegular && xattrs.remove(inode, CAPABILITY);
 }

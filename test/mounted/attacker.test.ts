@@ -129,6 +129,45 @@ describeMounted('a user without rights', [], () => {
     expect(JSON.parse(stdout)).toEqual(['EACCES', 'EACCES', 'EPERM', 'EPERM', 'EPERM']);
   });
 
+  it('makes no program of its own of a set-user-ID file that it may write to', async () => {
+    await volume.bash(
+      'mkdir -p suid; for i in 1 2 3 4 5; do head -c 64k /dev/zero > suid/$i; chmod 4777 suid/$i; done; sync .',
+    );
+    const got = await attack(`
+      const ctl = fs.openSync(MNT + '/.layout/ctl', 'r+');
+      const reply = Buffer.alloc(4096);
+      const ask = (line) => { fs.writeSync(ctl, line + '\\n'); return reply.toString('latin1', 0, fs.readSync(ctl, reply)); };
+      fs.writeFileSync(MNT + '/open/program', Buffer.alloc(65536, 1));
+      const id = /id=(\\d+)/.exec(ask('get path=/suid/1 kind=layout mode=rw'))[1];
+      fs.writeSync(fs.openSync(MNT + '/.layout/lease/' + id, 'r+'), 'mine');
+      ask('clone path=/open/program to=/suid/2');
+      ask('insert path=/suid/3 range=0-4k');
+      ask('collapse path=/suid/4 range=0-4k');
+      ask('prepare path=/suid/5 extend range=0-128k');
+      console.log(JSON.stringify([1, 2, 3, 4, 5].map((n) => (fs.statSync(MNT + '/suid/' + n).mode & 0o7777).toString(8))));`);
+    expect(got).toEqual(['777', '777', '777', '777', '777']);
+  });
+
+  it('changes nothing in an immutable or append-only file that it may write to', async () => {
+    await volume.bash(
+      `mkdir -p fixed; for f in i a; do head -c 64k /dev/zero > fixed/$f; chmod 666 fixed/$f; chown ${NOBODY} fixed/$f; sync fixed/$f; chattr +$f fixed/$f; done`,
+    );
+    const lines = [
+      'get path=/fixed/i kind=layout mode=rw',
+      'get path=/fixed/a kind=layout mode=rw',
+      'get path=/fixed/a kind=exclusive',
+      'prepare path=/fixed/i extend range=0-128k',
+      'get path=/fixed/i kind=direct',
+    ];
+    const got = await attack(`${ATTEMPT}
+      const fd = fs.openSync(MNT + '/.layout/ctl', 'r+');
+      const open = (path) => attempt(() => fs.openSync(MNT + '/.layout/direct/fixed/' + path, 'r+'));
+      const tried = ${JSON.stringify(lines)}.map((line) => attempt(() => { fs.writeSync(fd, line + '\\n'); }));
+      console.log(JSON.stringify([...tried, open('i'), open('a')]));`);
+    expect(got).toEqual(['EPERM', 'EPERM', 'EPERM', 'EPERM', 'done', 'EPERM', 'EPERM']);
+    await volume.bash('chattr -i fixed/i; chattr -a fixed/a');
+  });
+
   it('does not hold up the daemon with a clone to beyond the largest file', async () => {
     const got = await attack(`${ATTEMPT}
       fs.writeFileSync(MNT + '/open/from', Buffer.alloc(4096, 1));

@@ -7,7 +7,20 @@ import type { Range } from '../grammar/fields.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
 import { durably, durablyWithData, notFlushed, type Outcome, type VerbContext } from '../outcome.ts';
 import type { Change, ControlPorts, Inode, Pending } from '../ports.ts';
-import { accessOf, actorOf, changedReply, failed, fileOf, holderOf, isFailure, refOf, refused } from './shared.ts';
+import {
+  accessOf,
+  actorOf,
+  changedReply,
+  dropPrivileges,
+  failed,
+  fileOf,
+  fixedDenied,
+  holderOf,
+  isFailure,
+  isFixed,
+  refOf,
+  refused,
+} from './shared.ts';
 
 type Done<V extends VerbName> = (outcome: Outcome<V>) => void;
 type Extent = ReplyOf<'map'>['extents'][number];
@@ -117,6 +130,8 @@ function heldFile(
   if (!inode) return failed(E.STALE, 'the file of the lease is gone');
   if (held.mode !== 'rw' || !kinds.includes(held.kind))
     return failed(E.ACCES, `the lease is ${held.kind} ${held.mode}; this takes ${kinds.join(' or ')} in mode rw`);
+  if (isFixed(inode)) return fixedDenied;
+  dropPrivileges(context, inode);
   return { held: { ...changedReply(held), offset: held.offset, end: held.offset + held.length }, inode };
 }
 

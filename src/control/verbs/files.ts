@@ -5,7 +5,20 @@ import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
 import { durably, NEEDS_PRIVILEGE, notFlushed, type Outcome, stillCached, type VerbContext } from '../outcome.ts';
 import type { Inode, Pending } from '../ports.ts';
 import { countExtents } from './lease.ts';
-import { accessOf, actorOf, failed, fileOf, holderOf, isFailure, refused, spanOf, writeDenied } from './shared.ts';
+import {
+  accessOf,
+  actorOf,
+  dropPrivileges,
+  failed,
+  fileOf,
+  fixedDenied,
+  holderOf,
+  isFailure,
+  isFixed,
+  refused,
+  spanOf,
+  writeDenied,
+} from './shared.ts';
 
 type Done<V extends VerbName> = (outcome: Outcome<V>) => void;
 type Span = { offset: number; length: number };
@@ -35,7 +48,7 @@ function writable(context: VerbContext, values: Parameters<typeof fileOf>[1]): I
   if (context.ports.options.readOnly) return failed(E.ROFS);
   const inode = fileOf(context, values);
   if (isFailure(inode)) return inode;
-  if (inode.isImmutable || inode.isAppendOnly) return failed(E.PERM, 'the file is immutable or append-only (chattr)');
+  if (isFixed(inode)) return fixedDenied;
   return accessOf(context, inode).write ? inode : writeDenied;
 }
 
@@ -89,6 +102,8 @@ export function clone(context: VerbContext, values: RequestOf<'clone'>, done: Do
   const to = values.to_offset ?? 0;
   const errno = checkClone(source, destination, { offset, length }, to, blockSize);
   if (errno !== undefined) return void done(errno);
+  // Before the contents change: the kernel has heard of it by then.
+  dropPrivileges(context, destination);
   const work = {
     touches: () => {
       const allocates = (ports.blocks.classifyWrite(destination, to, length) & WRITE.HOLE) !== 0;
@@ -195,6 +210,7 @@ function shift(
 ): Pending | undefined {
   const { ports } = context;
   const toEnd = { offset, length: Number.POSITIVE_INFINITY };
+  dropPrivileges(context, inode);
   const work = {
     touches: () => [{ inode, changes: [{ row: 'collapse-insert' as const, ...toEnd }] }],
     operation: verb,

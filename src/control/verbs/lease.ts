@@ -2,7 +2,19 @@ import type { Bind, GetRequest, GetResult, Notify, ReturnResult, VerbResult } fr
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
 import { durably, NEEDS_PRIVILEGE, notFlushed, type Outcome, type VerbContext } from '../outcome.ts';
 import type { Inode, Pending } from '../ports.ts';
-import { accessOf, changedReply, failed, fileOf, holderOf, isFailure, lengthOf, refOf, refused } from './shared.ts';
+import {
+  accessOf,
+  changedReply,
+  failed,
+  fileOf,
+  fixedDenied,
+  holderOf,
+  isFailure,
+  isFixed,
+  lengthOf,
+  refOf,
+  refused,
+} from './shared.ts';
 
 type Done<V extends VerbName> = (outcome: Outcome<V>) => void;
 
@@ -22,12 +34,16 @@ export function getOn(
   path: Uint8Array,
   done: Done<'get'>,
 ): Pending | undefined {
+  const { mode, kind = 'direct' } = values;
+  const fixed = isFixed(inode);
+  if (fixed && (mode === 'rw' || kind === 'exclusive' || kind === 'swap')) return void done(fixedDenied);
+  const access = accessOf(context, inode);
   const request: GetRequest = {
     ino: inode.ino,
     path: Buffer.from(path),
-    kind: values.kind ?? 'direct',
-    access: accessOf(context, inode),
-    mode: values.mode,
+    kind,
+    access: fixed ? { ...access, write: false } : access,
+    mode,
     unbreakable: values.unbreakable,
     offset: values.offset,
     length: values.length,

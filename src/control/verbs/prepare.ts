@@ -4,7 +4,17 @@ import type { RequestOf } from '../grammar/verbs.ts';
 import { durablyWithData, type Outcome, type VerbContext } from '../outcome.ts';
 import type { Change, ExtentRow, Inode, Pending } from '../ports.ts';
 import { countExtents } from './lease.ts';
-import { accessOf, actorOf, failed, fileOf, isFailure, refused, writeDenied } from './shared.ts';
+import {
+  accessOf,
+  actorOf,
+  dropPrivileges,
+  failed,
+  fileOf,
+  fixedDenied,
+  isFailure,
+  refused,
+  writeDenied,
+} from './shared.ts';
 
 /** Blocks that are zeroed in one turn: between two turns the daemon serves everybody else. */
 const ZERO_BYTES = 8 * 2 ** 20;
@@ -48,6 +58,11 @@ export function prepare(
   const place = { align: align / blockSize || undefined, contiguous: values.contiguous };
   let needs = whatLacks(context, inode, from, to, values);
   const changed = needs.blocks || needs.zeros || needs.ownership || needs.place || end > inode.size;
+  if (changed) {
+    // Blocks for an append-only file are what fallocate(2) gives it too.
+    if (inode.isImmutable) return void done(fixedDenied);
+    dropPrivileges(context, inode);
+  }
   let over = false;
   let triedFences = false;
   const finish = (errno: number): void => {

@@ -57,6 +57,28 @@ export function accessOf(
   };
 }
 
+/** A file whose contents, or what there are of them, nobody changes: chattr +i, +a. */
+export function isFixed(inode: Inode): boolean {
+  return inode.isImmutable || inode.isAppendOnly;
+}
+
+export const fixedDenied = failed(E.PERM, 'the file is immutable or append-only (chattr)');
+
+/** The asker changes contents, or will be able to: what the file gave to whoever runs it ends, also for the kernel. */
+export function dropPrivileges(
+  { ports, asker }: { ports: VerbContext['ports']; asker: Pick<VerbContext['asker'], 'caller'> },
+  inode: Inode,
+): void {
+  if (!ports.access.dropPrivileges(inode, asker.caller)) return;
+  ports.inodes.touchChange(inode);
+  void ports.notifier.invalInode(inode.ino, -1, 0);
+}
+
+/** Of an open for writing by an ordinary user: the kernel hears of it before the first store comes. */
+export function openedToWrite(ports: VerbContext['ports'], inode: Inode, caller: VerbContext['asker']['caller']): void {
+  if (caller.uid !== 0) dropPrivileges({ ports, asker: { caller } }, inode);
+}
+
 export const writeDenied = failed(E.ACCES, 'write permission on the file is needed');
 
 export function refOf(values: { id: number; seq?: number; token?: string }): LeaseRef {
