@@ -14,7 +14,7 @@ export function controlPage(): string[] {
     '',
     'An open of `.layout/ctl` is a session. Write a request, a line of at most 64 KiB; read its reply from the same descriptor. Events of',
     'its leases come on it too, in order with the replies: one poll(2) serves both. Its leases (`bind=fd`) end when its last descriptor is',
-    'closed, by SIGKILL also; dup, fork and SCM_RIGHTS share it.',
+    'closed, by SIGKILL also; dup, fork and SCM_RIGHTS share it. Nobody may more in it than who opened it.',
     '',
     '- A request that is refused fails its write(2), with the same errno; the reply with the reason can be read. Of several lines in one',
     '  write the first that fails ends it.',
