@@ -7,6 +7,7 @@ import type { Lease } from './lease.ts';
 import type { Quarantine } from './quarantine.ts';
 import { releaseReach } from './quarantine.ts';
 import { takeReach } from './reach.ts';
+import { signallerOf } from './recall.ts';
 import { askMappers, hurry, subjectOf, unwatch, watch } from './scan.ts';
 import { may, move } from './transitions.ts';
 
@@ -100,7 +101,7 @@ function cutOff(core: Core, lease: Lease, settle: (outcome: Outcome) => void): v
   }
   if (lease.terms.onExpire === 'kill') {
     const { tgid, start } = lease.holder;
-    const errno = tgid > 1 ? processes.kill(tgid, start, SIGKILL) : E.SRCH;
+    const errno = tgid > 1 ? processes.kill(tgid, start, SIGKILL, signallerOf(lease)) : E.SRCH;
     if (errno !== 0 && errno !== E.SRCH) {
       settle({ ok: false, result: `kill: ${errnoName(errno)}` });
       return;

@@ -69,8 +69,8 @@ export interface ProcessPort {
    * watched, and has to be looked at now and then.
    */
   watch(pid: number, start: number, ended: () => void): (() => void) | undefined;
-  /** 0 or errno; must check pid and start time together (pidfd). */
-  kill(pid: number, start: number, signal: number): number;
+  /** 0 or errno; must check pid and start time together (pidfd). `by`: EPERM where kill(2) would not let this user. */
+  kill(pid: number, start: number, signal: number, by?: number): number;
   /** Start time of the process of a thread, with its tgid; undefined when it is gone. */
   identify(tid: number): { tgid: number; start: number; command: string } | undefined;
   /**

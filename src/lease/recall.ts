@@ -137,11 +137,17 @@ export function announceRecall(core: Core, lease: Lease): void {
   signal(core, lease);
 }
 
+/** In whose name a holder is signalled: in his own, unless he is an administrator. */
+export function signallerOf({ holder }: Lease): number | undefined {
+  return holder.privileged ? undefined : holder.uid;
+}
+
 /** `notify=signal:N` */
 export function signal(core: Core, lease: Lease): void {
   const { notify } = lease.terms;
   if (!notify.startsWith('signal:')) return;
-  core.ports.processes.kill(lease.holder.tgid, lease.holder.start, Number(notify.slice('signal:'.length)));
+  const { tgid, start } = lease.holder;
+  core.ports.processes.kill(tgid, start, Number(notify.slice('signal:'.length)), signallerOf(lease));
 }
 
 /** (Re)starts the timer of a recall. */

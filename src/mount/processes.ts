@@ -5,7 +5,7 @@ import { type OpenFile, openFile, soleOpener } from '../system/descriptors.ts';
 import { EndedProcesses } from '../system/ended-processes.ts';
 import { E } from '../system/errno.ts';
 import { close, pidfdOpen, pidfdSendSignal } from '../system/libc.ts';
-import { aliveSame, commandOf, type MappedFile, startTimeOf, tgidOf } from '../system/process.ts';
+import { aliveSame, commandOf, type MappedFile, slurp, startTimeOf, tgidOf } from '../system/process.ts';
 import { startThread } from '../system/thread.ts';
 import type { MapperAnswer, MapperJob } from './mapper-worker.ts';
 import { deviceOfMount } from './mountinfo.ts';
@@ -96,12 +96,16 @@ export class Processes implements ProcessPort {
   }
 
   /** The descriptor is taken before the start time is looked at: it names the process that was looked at. */
-  kill(pid: number, start: number, signal: number): number {
+  kill(pid: number, start: number, signal: number, by?: number): number {
     // Where the transport tells no callers, holders pass for this process (daemon.ts).
     if (pid === process.pid) return E.PERM;
     const pidfd = pidfdOpen(pid);
     if (pidfd < 0) return -pidfd;
-    const r = aliveSame(pid, start) ? pidfdSendSignal(pidfd, signal) : -E.SRCH;
+    const r = !aliveSame(pid, start)
+      ? -E.SRCH
+      : by !== undefined && !maySignal(by, pid)
+        ? -E.PERM
+        : pidfdSendSignal(pidfd, signal);
     close(pidfd);
     return -r;
   }
@@ -199,4 +203,10 @@ export class Processes implements ProcessPort {
       return offset < start + run.length * blockSize && start < offset + length;
     });
   }
+}
+
+/** The rule of kill(2) for an ordinary user: a holder that became another user, by execve(2) of a program with set-user-ID, is spared. */
+function maySignal(uid: number, pid: number): boolean {
+  const [, real, saved] = /^Uid:\s*(\d+)\s+\d+\s+(\d+)/m.exec(slurp(`/proc/${pid}/status`) ?? '') ?? [];
+  return Number(real) === uid || Number(saved) === uid;
 }

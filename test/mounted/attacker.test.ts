@@ -179,6 +179,20 @@ describeMounted('a user without rights', [], () => {
     expect(got).toEqual(['done', 'EFBIG', 'EFBIG']);
   });
 
+  it('has no process signalled that it may not signal: a holder that became root', async () => {
+    await volume.bash(`head -c 64k /dev/zero > open/signal; chown ${NOBODY} open/signal; sync open/signal`);
+    // As after execve(2) of a set-user-ID program that made itself root: the same process, of another user.
+    const script = `const fs = require('node:fs');
+      process.setegid(${NOBODY});
+      process.seteuid(${NOBODY});
+      const fd = fs.openSync(process.env.MNT + '/.layout/ctl', 'r+');
+      fs.writeSync(fd, 'get path=/open/signal kind=direct notify=signal:9\\n');
+      fs.writeSync(fd, 'break path=/open/signal\\n');
+      setTimeout(() => console.log('alive'), 500);`;
+    const { stdout } = await volume.run(process.execPath, ['-e', script]);
+    expect(stdout.trim()).toBe('alive');
+  });
+
   it('gets no bytes of others by committing what it did not write', async () => {
     await volume.bash(
       `yes '${SECRET}' | head -c 40m > big || true; sync big; rm big; sync .; while test $(stat -f -c %f .) -lt 12000; do sleep 0.1; done`,
