@@ -15,6 +15,12 @@ import type { LeaseRefusal, Notifications, Pending, Request } from './ports.ts';
 const MAX_UNREAD = 1 << 20;
 /** The same of all sessions of one user who is no administrator. */
 export const MAX_UNREAD_OF_USER = 1 << 24;
+/**
+ * Lines that one write(2) takes, and bytes of lines after which it takes no more: it answers how many bytes it took, as write(2) does.
+ * What is left of a write that waits is journalled after each of its lines.
+ */
+const MAX_LINES = 256;
+const MAX_TAKEN = 4 * MAX_LINE;
 const NEWLINE = 10;
 
 /** Does a request, see outcome.ts. */
@@ -139,8 +145,8 @@ export class ControlSession implements Handle {
       return;
     }
     const from = request.body + WRITE_IN.LENGTH;
-    const lines = this.takeLines(request.bytes.subarray(from, from + size));
-    this.next(request, lines, 0, size);
+    const { lines, taken } = this.takeLines(request.bytes.subarray(from, from + size));
+    this.next(request, lines, 0, taken);
   }
 
   ioctl(request: Request): void {
@@ -153,11 +159,11 @@ export class ControlSession implements Handle {
     this.onRelease();
   }
 
-  /** Complete lines of what was written so far; `undefined` stands for a line that was too long. */
-  private takeLines(written: Buffer): (Buffer | undefined)[] {
+  /** Complete lines of what was written so far, and how much was taken of it; `undefined` stands for a line that was too long. */
+  private takeLines(written: Buffer): { lines: (Buffer | undefined)[]; taken: number } {
     const lines: (Buffer | undefined)[] = [];
     let from = 0;
-    for (;;) {
+    while (lines.length < MAX_LINES && from < MAX_TAKEN) {
       const end = written.indexOf(NEWLINE, from);
       const piece = written.subarray(from, end < 0 ? written.length : end);
       if (!this.skipping && this.partial.length + piece.length > MAX_LINE) {
@@ -167,18 +173,21 @@ export class ControlSession implements Handle {
       }
       if (end < 0) {
         if (!this.skipping && piece.length > 0) this.partial = Buffer.concat([this.partial, piece]);
-        return lines;
+        return { lines, taken: written.length };
       }
       if (!this.skipping) lines.push(Buffer.concat([this.partial, piece]));
       this.partial = Buffer.alloc(0);
       this.skipping = false;
       from = end + 1;
     }
+    return { lines, taken: from };
   }
 
   /** Does the lines from `at` on; the write is parked from the first one that has to wait. */
   private next(request: Request, lines: (Buffer | undefined)[], at: number, size: number): void {
     for (let i = at; i < lines.length; i++) {
+      // A signal between two lines: those before are done.
+      if (i > 0 && request.interrupted) return this.end(request, E.INTR);
       const line = lines[i];
       if (line?.every((byte) => byte === 32 || byte === 9 || byte === 13)) continue;
       const parsed = line === undefined ? tooLong(this.form) : parseRequest(line);

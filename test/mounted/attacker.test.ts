@@ -179,6 +179,20 @@ describeMounted('a user without rights', [], () => {
     expect(got).toEqual(['done', 'EFBIG', 'EFBIG']);
   });
 
+  it('occupies the daemon with no more lines than a write takes', async () => {
+    const got = await attack(`
+      fs.writeFileSync(MNT + '/open/waits', 'x');
+      const ctl = fs.openSync(MNT + '/.layout/ctl', 'r+');
+      const lines = Buffer.from(('map path=/open/waits' + String.fromCharCode(10)).repeat(40000));
+      const taken = fs.writeSync(ctl, lines);
+      console.log(JSON.stringify(taken));`);
+    // Node goes on with what was not taken, until too many replies are left unread.
+    const once = 256 * 'map path=/open/waits\n'.length;
+    expect((got as number) % once).toBe(0);
+    expect(got).toBeGreaterThan(0);
+    expect(got).toBeLessThan(40_000 * (once / 256));
+  });
+
   it('has no process signalled that it may not signal: a holder that became root', async () => {
     await volume.bash(`head -c 64k /dev/zero > open/signal; chown ${NOBODY} open/signal; sync open/signal`);
     // As after execve(2) of a set-user-ID program that made itself root: the same process, of another user.

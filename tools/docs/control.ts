@@ -17,7 +17,7 @@ export function controlPage(): string[] {
     'closed, by SIGKILL also; dup, fork and SCM_RIGHTS share it. Nobody may more in it than who opened it.',
     '',
     '- A request that is refused fails its write(2), with the same errno; the reply with the reason can be read. Of several lines in one',
-    '  write the first that fails ends it.',
+    '  write the first that fails ends it. One write takes at most 256 lines, or 256 KiB, and answers how many bytes it took.',
     '- A verb that waits holds the write; a signal ends it with EINTR. O_NONBLOCK is for reading.',
     '- A reader without O_NONBLOCK waits for a line. Replies that nobody reads stop the session at 1 MiB (ENOBUFS); of events the newest',
     '  are kept, and `overflow` says how many were lost: `ls` and `map` tell the state.',

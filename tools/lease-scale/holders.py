@@ -26,7 +26,9 @@ class Session:
     def ask(self, *lines):
         """Requests in one write; their replies, events left out."""
         self.replies = []
-        os.write(self.fd, ('\n'.join(lines) + '\n').encode())
+        data = ('\n'.join(lines) + '\n').encode()
+        while data:
+            data = data[os.write(self.fd, data):]
         while len(self.replies) < len(lines):
             select.select([self.fd], [], [], 60)
             self.rest += os.read(self.fd, 1 << 20)
