@@ -76,14 +76,12 @@ function terminal(said: string): string {
 }
 
 const env = { FORCE_COLOR: '1', COLUMNS: '100' };
+// All of one moment: the browser takes its time, and who waits does not wait for ever.
 const top = await volume.layoutfs(['top', volume.dir, '--once', '--interval', '0.5'], { env });
-await shoot('top', terminal(top.stdout), 900, 560);
+const graph = await layoutfs('lease', 'graph', volume.dir, '--svg', '-');
 const map = await volume.layoutfs(['map', volume.dir, '--rows', '12'], { env });
+const html = await layoutfs('map', volume.dir, '--html', '-');
+await shoot('top', terminal(top.stdout), 900, 560);
 await shoot('map', terminal(map.stdout), 900, 420);
-await shoot('map-html', await layoutfs('map', volume.dir, '--html', '-'), 1200, 960);
-await shoot(
-  'lease-graph',
-  `<body style="margin:0">${await layoutfs('lease', 'graph', volume.dir, '--svg', '-')}`,
-  1120,
-  300,
-);
+await shoot('map-html', html, 1200, 960);
+await shoot('lease-graph', `<body style="margin:0">${graph}`, 1120, 300);
