@@ -64,8 +64,9 @@ describeMounted('a mount and its supervisor', [], () => {
     expect(status.daemon).not.toBe(status.supervisor);
     process.kill(status.daemon, 'SIGKILL');
     expect(await volume.bash('cat file')).toBe('kept\n');
-    expect(readFileSync(log, 'utf8')).toMatch(
-      /was killed by SIGKILL[\s\S]*has taken the mount over; it stood still for/,
+    // The supervisor says so when the next daemon has begun to serve.
+    await until('the take-over is in the log', 60_000, () =>
+      /was killed by SIGKILL[\s\S]*has taken the mount over; it stood still for/.test(readFileSync(log, 'utf8')),
     );
     await until('a spare daemon stands by', 60_000, () =>
       /taken the mount over[\s\S]* stands by/.test(readFileSync(log, 'utf8')),
