@@ -151,7 +151,8 @@ function emptyFile(device: Device, size: number): number {
 
 const zeroHeader = (device: Device): number => device.zero(0, HEADER_BYTES);
 
-const unsizable = (path: string, size: number, r: number): VolumeError =>
+/** `r`: -errno of a change of length. */
+export const unsizable = (path: string, size: number, r: number): VolumeError =>
   new VolumeError('SYSTEM', `cannot set the length of ${path} to ${size} bytes: ${errnoName(-r)}`, { errno: -r });
 
 function makeMetadata(path: string, header: Header, options: MakeOptions): void {

@@ -3,9 +3,9 @@ import SQLite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { Space } from '../../src/blockmap/space.ts';
 import { check } from '../../src/check/index.ts';
-import { resizeVolume } from '../../src/volume/resize.ts';
+import { resizeVolume } from '../../src/check/resize.ts';
 import { Volume } from '../../src/volume/volume.ts';
-import { made } from './fixture.ts';
+import { made } from '../volume/fixture.ts';
 
 const MIB = 1 << 20;
 

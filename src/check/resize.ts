@@ -1,16 +1,15 @@
 import type SQLiteDatabase from 'better-sqlite3';
 import SQLite from 'better-sqlite3';
-import { E, errnoName } from '../system/errno.ts';
+import { E } from '../system/errno.ts';
 import { close, ftruncate } from '../system/libc.ts';
-import type { Device } from './device.ts';
-import { type Header, judgeHeader, readHeader, writeHeader } from './header.ts';
-import { kindOf, lockDatabase, metadataPath, openDevice } from './lock.ts';
-import { MIN_BLOCKS } from './make.ts';
-import { schemaVersion } from './schema.ts';
-import { VolumeError } from './volume-error.ts';
+import type { Device } from '../volume/device.ts';
+import { type Header, judgeHeader, readHeader, writeHeader } from '../volume/header.ts';
+import { kindOf, lockDatabase, metadataPath, openDevice } from '../volume/lock.ts';
+import { MIN_BLOCKS, unsizable } from '../volume/make.ts';
+import { schemaVersion } from '../volume/schema.ts';
+import { VolumeError } from '../volume/volume-error.ts';
+import { GROUP_BLOCKS } from './bitmap.ts';
 
-/** Blocks that a row of `space` tells of. */
-const GROUP = 32_768;
 /** Blockers that are listed. */
 const LISTED = 20;
 
@@ -155,9 +154,9 @@ function pathOf(connection: SQLiteDatabase.Database, ino: number): string | unde
 function writeDatabase(connection: SQLiteDatabase.Database, blocks: number): void {
   const resize = connection.transaction(() => {
     const old = connection.prepare('SELECT device_blocks FROM volume').pluck().get() as number;
-    connection.prepare('DELETE FROM space WHERE number >= ?').run(Math.ceil(blocks / GROUP));
-    const group = Math.floor((Math.min(old, blocks) - 1) / GROUP);
-    const within = (total: number): number => Math.min(GROUP, total - group * GROUP);
+    connection.prepare('DELETE FROM space WHERE number >= ?').run(Math.ceil(blocks / GROUP_BLOCKS));
+    const group = Math.floor((Math.min(old, blocks) - 1) / GROUP_BLOCKS);
+    const within = (total: number): number => Math.min(GROUP_BLOCKS, total - group * GROUP_BLOCKS);
     connection.prepare('UPDATE space SET free = free + ? WHERE number = ?').run(within(blocks) - within(old), group);
     connection.prepare('UPDATE volume SET device_blocks = ?').run(blocks);
   });
@@ -167,9 +166,7 @@ function writeDatabase(connection: SQLiteDatabase.Database, blocks: number): voi
 
 function setLength(image: string, device: Device, size: number): void {
   const r = ftruncate(device.fd, size);
-  if (r >= 0) return;
-  const message = `cannot set the length of ${image} to ${size} bytes: ${errnoName(-r)}`;
-  throw new VolumeError('SYSTEM', message, { errno: -r });
+  if (r < 0) throw unsizable(image, size, r);
 }
 
 const invalid = (message: string): VolumeError => new VolumeError('INVALID', message);
