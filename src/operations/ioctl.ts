@@ -70,24 +70,19 @@ function answer32(request: Request, value: number): void {
 function setFlags(fs: Filesystem, request: Request, inode: Inode, flags: number): void {
   if (!inode.isRegular && !inode.isDirectory) return request.error(E.OPNOTSUPP);
   if ((flags & ~SETTABLE_FLAGS) !== 0) return request.error(E.OPNOTSUPP);
-  const set = (): void => {
-    if (flags === inode.flags) return;
-    inode.flags = flags;
-    fs.inodes.touchAttributes(inode);
-  };
   const parked = request.park();
-  const answer = (): void => parked.ok(putIoctl(parked.out.view, parked.out.start, 0));
+  const set = (): void => {
+    if (flags !== inode.flags) {
+      inode.flags = flags;
+      fs.inodes.touchAttributes(inode);
+    }
+    // The kernel does not know that this moved ctime: it has to ask again before the caller goes on.
+    fs.forgetAttributes(inode.ino).then(() => parked.ok(putIoctl(parked.out.view, parked.out.start, 0)));
+  };
   // What was stored into mappings before is written back before nothing can be written any more.
   if ((flags & ~inode.flags & FLAG.IMMUTABLE) !== 0 && inode.isRegular && inode.mayHavePages) {
-    fs.forgetPages(inode.ino).then(() => {
-      set();
-      answer();
-    });
-    return;
-  }
-  set();
-  // The kernel does not know that this moved ctime: it has to ask again before the caller goes on.
-  fs.forgetAttributes(inode.ino).then(answer);
+    fs.forgetPages(inode.ino).then(set);
+  } else set();
 }
 
 function getXflags(fs: Filesystem, request: Request, inode: Inode): void {
