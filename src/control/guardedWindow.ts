@@ -133,7 +133,7 @@ export class GuardedWindow implements Handle {
     const nonblocking = (request.u32(WRITE_IN.FLAGS) & O.NONBLOCK) !== 0;
     const changes = this.changes(from, to);
     if (!ports.guard.admit(request, inode, 'window.write', changes, this.handle, nonblocking)) return false;
-    if (inode.isImmutable || inode.isAppendOnly) {
+    if (inode.isFixed) {
       request.error(E.PERM);
       return false;
     }

@@ -173,8 +173,8 @@ export class House {
       handles: new Handles(volume.epoch, handover?.counters.subarray(COUNTER.FILE_HANDLE)),
       options: operationOptions(options, volume.readOnly),
       clock,
-      forgetAttributes: (ino) => this.session?.notifier.invalInode(ino, -1, 0) ?? Promise.resolve(0),
-      forgetPages: (ino) => this.session?.notifier.invalInode(ino, 0, 0) ?? Promise.resolve(0),
+      forgetAttributes: (ino) => this.invalInode(ino, -1, 0),
+      forgetPages: (ino) => this.invalInode(ino, 0, 0),
       control: undefined,
       promise: handover && ((request, length) => this.promise(request, length)),
     };
@@ -214,6 +214,11 @@ export class House {
     });
   }
 
+  /** Nothing to be done before there is a session: the kernel knows nothing yet. */
+  private invalInode(ino: number, offset: number, length: number): Promise<number> {
+    return this.session?.notifier.invalInode(ino, offset, length) ?? Promise.resolve(0);
+  }
+
   private makeControl(clock: Clock): Control {
     const { volume, options, fs } = this;
     const { device, commits, blockSize } = volume;
@@ -237,8 +242,7 @@ export class House {
       },
       commits,
       notifier: {
-        invalInode: (ino, offset, length) =>
-          this.session?.notifier.invalInode(ino, offset, length) ?? Promise.resolve(0),
+        invalInode: (ino, offset, length) => this.invalInode(ino, offset, length),
         invalEntry: (parent, name) => this.session?.notifier.invalEntry(parent, name) ?? Promise.resolve(0),
         poll: (kernelHandle) => this.session?.notifier.poll(kernelHandle) ?? Promise.resolve(0),
         defer: (fn) => (this.session ? this.session.defer(fn) : fn()),

@@ -111,6 +111,11 @@ export class Inode {
     this.ino = ino;
   }
 
+  /** A file whose contents, or what there are of them, nobody changes: chattr +i, +a. */
+  get isFixed(): boolean {
+    return this.isImmutable || this.isAppendOnly;
+  }
+
   /** A new size (bytes) that does not come from a request of the kernel for this file. */
   moveEnd(size: number): void {
     if (size === this.size) return;

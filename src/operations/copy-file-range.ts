@@ -23,7 +23,7 @@ export function copyFileRange(fs: Filesystem, request: Request): void {
   const to = request.u64(32);
   if (!source.isRegular || !target.isRegular) return request.error(E.INVAL);
   if (fs.options.readOnly) return request.error(E.ROFS);
-  if (target.isImmutable || target.isAppendOnly) return request.error(E.PERM);
+  if (target.isFixed) return request.error(E.PERM);
   if (to >= MAX_SIZE) return request.error(E.FBIG);
   const length = Math.min(request.u64(40), source.size - from, MAX_SIZE - to);
   if (length <= 0) return reply(request, 0);

@@ -45,5 +45,5 @@ export function checkTarget(parent: Inode | undefined, name: Buffer): number {
 
 /** Whether flags allow that `inode` loses its name in `parent` (may_delete of the kernel): EPERM. */
 export function checkFlagsOfRemoval(parent: Inode, inode: Inode): number {
-  return parent.isImmutable || parent.isAppendOnly || inode.isImmutable || inode.isAppendOnly ? E.PERM : 0;
+  return parent.isFixed || inode.isFixed ? E.PERM : 0;
 }

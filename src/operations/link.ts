@@ -17,7 +17,7 @@ export function link(fs: Filesystem, request: Request): void {
   const errno = checkCreate(fs, parent, name);
   if (errno !== 0) return request.error(errno);
   if (inode === undefined) return request.error(E.STALE);
-  if (inode.isDirectory || inode.isImmutable || inode.isAppendOnly) return request.error(E.PERM);
+  if (inode.isDirectory || inode.isFixed) return request.error(E.PERM);
   if (inode.nlink === 0 && !inode.linkable) return request.error(E.NOENT);
   if (inode.nlink >= LINK_MAX) return request.error(E.MLINK);
   fs.dentries.insert(parent, name, inode);

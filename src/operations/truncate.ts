@@ -33,7 +33,7 @@ export function admitSize(
 function deniedSize(inode: Inode, size: number): number {
   if (inode.isDirectory) return E.ISDIR;
   if (!inode.isRegular) return E.INVAL;
-  if (inode.isImmutable || inode.isAppendOnly) return E.PERM;
+  if (inode.isFixed) return E.PERM;
   return size > MAX_SIZE ? E.FBIG : 0;
 }
 

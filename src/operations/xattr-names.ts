@@ -42,5 +42,5 @@ export function isHidden(name: Buffer, uid: number): boolean {
 
 /** Attributes of a file that is immutable or append-only do not change (xattr_permission of the kernel). */
 export function deniedByFlags(inode: Inode): number {
-  return inode.isImmutable || inode.isAppendOnly ? E.PERM : 0;
+  return inode.isFixed ? E.PERM : 0;
 }

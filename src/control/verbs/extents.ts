@@ -17,7 +17,6 @@ import {
   fixedDenied,
   holderOf,
   isFailure,
-  isFixed,
   refOf,
   refused,
 } from './shared.ts';
@@ -130,7 +129,7 @@ function heldFile(
   if (!inode) return failed(E.STALE, 'the file of the lease is gone');
   if (held.mode !== 'rw' || !kinds.includes(held.kind))
     return failed(E.ACCES, `the lease is ${held.kind} ${held.mode}; this takes ${kinds.join(' or ')} in mode rw`);
-  if (isFixed(inode)) return fixedDenied;
+  if (inode.isFixed) return fixedDenied;
   dropPrivileges(context, inode);
   return { held: { ...changedReply(held), offset: held.offset, end: held.offset + held.length }, inode };
 }

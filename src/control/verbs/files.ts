@@ -14,7 +14,6 @@ import {
   fixedDenied,
   holderOf,
   isFailure,
-  isFixed,
   refused,
   spanOf,
   writeDenied,
@@ -48,7 +47,7 @@ function writable(context: VerbContext, values: Parameters<typeof fileOf>[1]): I
   if (context.ports.options.readOnly) return failed(E.ROFS);
   const inode = fileOf(context, values);
   if (isFailure(inode)) return inode;
-  if (isFixed(inode)) return fixedDenied;
+  if (inode.isFixed) return fixedDenied;
   return accessOf(context, inode).write ? inode : writeDenied;
 }
 
@@ -288,16 +287,16 @@ function listQuarantined({ ports }: VerbContext, start: number, end: number, rep
  * Empties a range of the device, file by file. Files whose leases hold their blocks in place stay, and are listed; so
  * do those whose holders do not return in time.
  */
-export function drain(context: VerbContext, values: RequestOf<'drain'>, answer: Done<'drain'>): Pending | undefined {
+export function drain(context: VerbContext, values: RequestOf<'drain'>, done: Done<'drain'>): Pending | undefined {
   const { ports } = context;
-  if (!context.asker.caller.privileged) return void answer(NEEDS_PRIVILEGE);
-  if (ports.options.readOnly) return void answer(failed(E.ROFS));
+  if (!context.asker.caller.privileged) return void done(NEEDS_PRIVILEGE);
+  if (ports.options.readOnly) return void done(failed(E.ROFS));
   const { blockSize } = ports.device;
   const start = Math.floor((values.offset ?? 0) / blockSize);
   // A range to any end, or beyond it, ends with the device.
   const asked = (values.offset ?? 0) + (values.length ?? ports.device.size);
   const end = Math.floor(Math.min(Math.ceil(asked / blockSize) * blockSize, ports.device.size) / blockSize);
-  if (end <= start) return void answer(failed(E.INVAL, 'the range is empty, or beyond the device'));
+  if (end <= start) return void done(failed(E.INVAL, 'the range is empty, or beyond the device'));
   const avoid = { start, length: end - start };
   const reply: ReplyOf<'drain'> = { moved: 0, left: 0, blockers: [] };
   const todo = ports.blocks.owners(start, end - start);
@@ -313,11 +312,11 @@ export function drain(context: VerbContext, values: RequestOf<'drain'>, answer: 
     const part = todo.pop();
     if (cancelled !== 0) {
       cameTo(left);
-      return answer(failed(cancelled));
+      return done(failed(cancelled));
     }
     if (!part) {
       listQuarantined(context, start, end, reply);
-      return durably(context, reply, answer);
+      return durably(context, reply, done);
     }
     const inode = ports.inodes.get(part.ino);
     const bytes = part.length * blockSize;

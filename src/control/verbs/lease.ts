@@ -10,7 +10,6 @@ import {
   fixedDenied,
   holderOf,
   isFailure,
-  isFixed,
   lengthOf,
   refOf,
   refused,
@@ -35,7 +34,7 @@ export function getOn(
   done: Done<'get'>,
 ): Pending | undefined {
   const { mode, kind = 'direct' } = values;
-  const fixed = isFixed(inode);
+  const fixed = inode.isFixed;
   if (fixed && (mode === 'rw' || kind === 'exclusive' || kind === 'swap')) return void done(fixedDenied);
   const access = accessOf(context, inode);
   const request: GetRequest = {

@@ -57,11 +57,6 @@ export function accessOf(
   };
 }
 
-/** A file whose contents, or what there are of them, nobody changes: chattr +i, +a. */
-export function isFixed(inode: Inode): boolean {
-  return inode.isImmutable || inode.isAppendOnly;
-}
-
 export const fixedDenied = failed(E.PERM, 'the file is immutable or append-only (chattr)');
 
 /** The asker changes contents, or will be able to: what the file gave to whoever runs it ends, also for the kernel. */
