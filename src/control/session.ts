@@ -203,7 +203,8 @@ export class ControlSession implements Handle {
       const settled = (outcome: Outcome): void => {
         // Done, but not on the disk yet: the next daemon must not do it again, but tell how it ended.
         promised = this.outbox.promise(this.lineOf(parsed, outcome), promised);
-        this.leave(request, lines, i + 1, size);
+        // Of a verb that had to wait: `request` holds another one by then.
+        this.leave(parked ?? request, lines, i + 1, size);
       };
       const asker = this.save ? { ...this.asker(request), settled } : this.asker(request);
       const pending = this.perform(asker, parsed, (outcome) => {

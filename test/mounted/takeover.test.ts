@@ -122,75 +122,76 @@ describeMounted('across a take-over', ['python3'], () => {
     await clean(volume);
   }, 180_000);
 
-  it('streams of events tell each event once, in order, to whoever reads, polls, or reads parts of lines', { // Now and then one reader's stream differs, or a recall is told twice (docs/reliability.md, not explained yet): tried again.
-    retry: 4,
-    timeout: 240_000 + ROUNDS * 30_000,
-  }, async () => {
-    volume = await mountVolume({
-      supervised: true,
-      options: 'break=60,patience=60',
-      deadline: 240_000 + ROUNDS * 30_000,
-    });
-    const mounted = volume;
-    await volume.bash('for i in 1 2 3; do head -c 1M /dev/zero > f$i; done');
-    const readers = ['block', 'poll', 'bytes'].map((mode) =>
-      mounted.start('python3', [join(programs, 'stream-reader.py'), join(mounted.dir, '.layout', 'events'), mode]),
-    );
-    const outputs = readers.map(listen);
-    await until('the streams are open', 60_000, () => outputs.every(({ errors }) => errors === 'open\n'));
-    const holder = await Holder.open(volume);
-    const taken: number[] = [];
-    let over = false;
-    // Leases come and go all the time, some of them by a recall.
-    const busy = (async () => {
-      for (let i = 0; !over; i++) {
-        const name = `f${1 + (i % 3)}`;
-        const { id } = await holder.must({ verb: 'get', path: `/${name}`, kind: 'direct' });
-        taken.push(id as number);
-        if (i % 2 === 0) {
-          const broken = mounted.bash(`truncate -s ${1_000_000 - 16 * i} ${name}`, { timeout: 60_000 });
-          broken.catch(() => {}); // seen where it is awaited
-          expect((await holder.event('recall', 60_000)).lease).toBe(id);
-          await holder.must({ verb: 'return', id });
-          await broken;
-        } else await holder.must({ verb: 'return', id });
-      }
-    })();
-    let failure: unknown;
-    busy.catch((error) => {
-      failure = error;
-    });
-    for (let round = 0; round < ROUNDS; round++) {
-      await standBy(mounted);
-      await sleep(50 + 70 * (round % 4));
-      await killDaemon(mounted);
-      const known = taken.length;
-      await until('leases are taken again', 60_000, () => {
-        if (failure) throw failure;
-        return taken.length > known + 1;
+  it(
+    'streams of events tell each event once, in order, to whoever reads, polls, or reads parts of lines',
+    async () => {
+      volume = await mountVolume({
+        supervised: true,
+        options: 'break=60,patience=60',
+        deadline: 240_000 + ROUNDS * 30_000,
       });
-    }
-    over = true;
-    await busy;
-    const events = ({ text }: Output): { event: string; lease: number; seq: number }[] =>
-      text
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => JSON.parse(line));
-    await until('all streams have told the last lease', 60_000, () =>
-      outputs.every((output) => {
-        const last = events(output).findLast(({ lease }) => lease === taken.at(-1));
-        return last !== undefined && last.event !== 'granted' && last.event !== 'recall';
-      }),
-    );
-    const [first, ...others] = outputs.map(({ text }) => text);
-    for (const other of others) expect(other).toBe(first);
-    const told = events(outputs[0] as Output);
-    const recalls = told.filter(({ event }) => event === 'recall').map(({ lease }) => lease);
-    expect(recalls, 'each recall once, in order').toEqual(taken.filter((_, i) => i % 2 === 0));
-    await holder.kill();
-    for (const reader of readers) reader.kill('SIGKILL');
-    for (const reader of readers) await ended(reader, 10_000);
-    await clean(volume);
-  });
+      const mounted = volume;
+      await volume.bash('for i in 1 2 3; do head -c 1M /dev/zero > f$i; done');
+      const readers = ['block', 'poll', 'bytes'].map((mode) =>
+        mounted.start('python3', [join(programs, 'stream-reader.py'), join(mounted.dir, '.layout', 'events'), mode]),
+      );
+      const outputs = readers.map(listen);
+      await until('the streams are open', 60_000, () => outputs.every(({ errors }) => errors === 'open\n'));
+      const holder = await Holder.open(volume);
+      const taken: number[] = [];
+      let over = false;
+      // Leases come and go all the time, some of them by a recall.
+      const busy = (async () => {
+        for (let i = 0; !over; i++) {
+          const name = `f${1 + (i % 3)}`;
+          const { id } = await holder.must({ verb: 'get', path: `/${name}`, kind: 'direct' });
+          taken.push(id as number);
+          if (i % 2 === 0) {
+            const broken = mounted.bash(`truncate -s ${1_000_000 - 16 * i} ${name}`, { timeout: 60_000 });
+            broken.catch(() => {}); // seen where it is awaited
+            expect((await holder.event('recall', 60_000)).lease).toBe(id);
+            await holder.must({ verb: 'return', id });
+            await broken;
+          } else await holder.must({ verb: 'return', id });
+        }
+      })();
+      let failure: unknown;
+      busy.catch((error) => {
+        failure = error;
+      });
+      for (let round = 0; round < ROUNDS; round++) {
+        await standBy(mounted);
+        await sleep(50 + 70 * (round % 4));
+        await killDaemon(mounted);
+        const known = taken.length;
+        await until('leases are taken again', 60_000, () => {
+          if (failure) throw failure;
+          return taken.length > known + 1;
+        });
+      }
+      over = true;
+      await busy;
+      const events = ({ text }: Output): { event: string; lease: number; seq: number }[] =>
+        text
+          .split('\n')
+          .slice(0, -1)
+          .map((line) => JSON.parse(line));
+      await until('all streams have told the last lease', 60_000, () =>
+        outputs.every((output) => {
+          const last = events(output).findLast(({ lease }) => lease === taken.at(-1));
+          return last !== undefined && last.event !== 'granted' && last.event !== 'recall';
+        }),
+      );
+      const [first, ...others] = outputs.map(({ text }) => text);
+      for (const other of others) expect(other).toBe(first);
+      const told = events(outputs[0] as Output);
+      const recalls = told.filter(({ event }) => event === 'recall').map(({ lease }) => lease);
+      expect(recalls, 'each recall once, in order').toEqual(taken.filter((_, i) => i % 2 === 0));
+      await holder.kill();
+      for (const reader of readers) reader.kill('SIGKILL');
+      for (const reader of readers) await ended(reader, 10_000);
+      await clean(volume);
+    },
+    240_000 + ROUNDS * 30_000,
+  );
 });

@@ -102,10 +102,11 @@ const postgres: Program = {
     const data = join(folder, 'pg');
     // Before the first round it is initdb's work, of which nothing was acknowledged.
     if (promised === 0) return undefined;
+    // In a namespace of its own: the lock file names the server of before the crash, whose pid may still be in use here.
     const script = `
       PATH="$(dirname "$(readlink -f "$(command -v postgres)")"):$PATH"
       chown -R 65534:65534 "$0" && chmod 755 "$1" && cd / &&
-        HOME=/tmp exec setpriv --reuid=65534 --regid=65534 --clear-groups "\${@:2}"`;
+        HOME=/tmp exec unshare --pid --fork setpriv --reuid=65534 --regid=65534 --clear-groups "\${@:2}"`;
     const as = (command: string, args: readonly string[], input = ''): string =>
       execFileSync('bash', ['-c', script, data, folder, command, ...args], {
         input,
