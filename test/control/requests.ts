@@ -1,4 +1,4 @@
-import { type ReplyArea, Request, type RequestOwner } from '../../src/fuse/request.ts';
+import { Answer, type ReplyArea, Request, type RequestOwner } from '../../src/fuse/request.ts';
 import { errnoName } from '../../src/system/errno.ts';
 import { addressOf } from '../../src/system/libc.ts';
 
@@ -10,49 +10,64 @@ export interface Sent {
   /** What INTERRUPT does to it. */
   interrupt(): void;
   readonly isParked: boolean;
+  readonly unique: number;
 }
 
-/** The kernel's side of a handle: makes requests and records the answers. */
+/** The kernel's side of a handle: makes requests and records the answers. As on a mount, one `Request` is filled anew for each. */
 export class Requests {
   private readonly out: ReplyArea;
+  private readonly message = Buffer.alloc(256 << 10);
+  private readonly request: Request;
+  private readonly sent = new Map<number, Sent>();
+  private readonly waiting = new Map<number, Request>();
+  private last = 0;
 
   constructor() {
     const bytes = Buffer.alloc(1 << 20);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.out = { bytes, view, start: 16, address: addressOf(bytes) + 16, capacity: bytes.length - 16 };
-  }
-
-  send(opcode: number, body: Buffer, handle: (request: Request) => void, caller = { uid: 0, gid: 0, pid: 1 }): Sent {
-    const message = Buffer.alloc(40 + body.length);
-    message.writeUInt32LE(message.length, 0);
-    message.writeUInt32LE(opcode, 4);
-    message.writeUInt32LE(caller.uid, 24);
-    message.writeUInt32LE(caller.gid, 28);
-    message.writeUInt32LE(caller.pid, 32);
-    body.copy(message, 40);
-    let parked: Request | undefined;
-    const sent = {
-      error: undefined as string | undefined,
-      payload: Buffer.alloc(0),
-      interrupt: () => parked?.interrupt(),
-      get isParked() {
-        return parked !== undefined && sent.error === undefined;
-      },
-    };
     const owner: RequestOwner = {
       out: this.out,
-      reply: (_request, error, length) => {
+      reply: ({ unique }, error, length) => {
+        const sent = this.sent.get(unique);
+        if (!sent) throw new Error(`there is no request ${unique}`);
         if (sent.error !== undefined) throw new Error('a request was answered twice');
         sent.error = error === 0 ? '' : errnoName(error);
         sent.payload = Buffer.from(this.out.bytes.subarray(this.out.start, this.out.start + length));
       },
       parked: (request) => {
-        parked = request;
+        this.waiting.set(request.unique, request);
       },
     };
-    const request = new Request(owner, message);
-    request.load(message.length);
-    handle(request);
+    this.request = new Request(owner, this.message);
+  }
+
+  send(opcode: number, body: Buffer, handle: (request: Request) => void, caller = { uid: 0, gid: 0, pid: 1 }): Sent {
+    this.last += 2;
+    const unique = this.last;
+    const { message, waiting } = this;
+    const length = 40 + body.length;
+    message.fill(0, 0, 40);
+    message.writeUInt32LE(length, 0);
+    message.writeUInt32LE(opcode, 4);
+    message.writeUInt32LE(unique, 8);
+    message.writeUInt32LE(caller.uid, 24);
+    message.writeUInt32LE(caller.gid, 28);
+    message.writeUInt32LE(caller.pid, 32);
+    body.copy(message, 40);
+    const sent: Sent = {
+      error: undefined,
+      payload: Buffer.alloc(0),
+      interrupt: () => waiting.get(unique)?.interrupt(),
+      get isParked() {
+        return waiting.has(unique) && sent.error === undefined;
+      },
+      unique,
+    };
+    this.sent.set(unique, sent);
+    this.request.load(length);
+    this.request.answer = Answer.OPEN;
+    handle(this.request);
     return sent;
   }
 

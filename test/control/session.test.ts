@@ -14,6 +14,10 @@ class Bench {
   /** Finishes the verbs that wait, oldest first. */
   readonly waiting: ((outcome: Outcome) => void)[] = [];
   readonly cancelled: number[] = [];
+  /** Says of the verbs that wait, oldest first, that they are done and will be answered when that is on the disk. */
+  readonly settling: (() => void)[] = [];
+  /** The writes that are not over, as the next daemon finds them: what is left of each. */
+  unfinished: Record<number, string[]> = {};
   released = 0;
   readonly session: ControlSession;
   private readonly requests = new Requests();
@@ -31,10 +35,14 @@ class Bench {
       id: 3,
       notifier,
       asker: () => ({}) as Asker,
-      perform: (_asker, request, done) => this.perform(request, done),
+      perform: (asker, request, done) => this.perform(asker, request, done),
       ioctl: () => false,
       onRelease: () => {
         this.released += 1;
+      },
+      save: ({ writes }) => {
+        const text = (line: string | null) => Buffer.from(line ?? '', 'base64').toString();
+        this.unfinished = Object.fromEntries(writes.map(({ unique, lines }) => [unique, lines.map(text)]));
       },
     });
   }
@@ -58,12 +66,13 @@ class Bench {
   }
 
   /** `policy` is done, `ls` waits, everything else is refused. */
-  private perform(request: Parsed, done: (outcome: Outcome) => void) {
+  private perform(asker: Asker, request: Parsed, done: (outcome: Outcome) => void) {
     this.asked.push(request);
     if (request.verb === 'policy') done(POLICY);
     else if (request.verb !== 'ls') done({ failure: { errno: E.TXTBSY, hint: 'no' } });
     else {
       this.waiting.push(done);
+      this.settling.push(() => asker.settled?.(LS, done));
       return {
         cancel: (errno: number) => {
           this.cancelled.push(errno);
@@ -136,6 +145,21 @@ describe('a control session', () => {
     bench.waiting.shift()?.(LS);
     expect(sent.error).toBe('');
     expect(bench.text()).toBe('ok policy=strict tag=3\nok count=0 next=- tag=1\nok policy=strict tag=2\n');
+  });
+
+  it('notes of each write what is left of it, so that the next daemon does nothing twice', () => {
+    const bench = new Bench();
+    const first = bench.write('ls tag=1\npolicy tag=2\n');
+    expect(bench.unfinished).toEqual({ [first.unique]: ['ls tag=1', 'policy tag=2'] });
+    // Another thread's write is what the kernel asked last when the first one's verb is done.
+    const second = bench.write('ls tag=3\n');
+    bench.settling[0]?.();
+    expect(bench.unfinished).toEqual({ [first.unique]: ['policy tag=2'], [second.unique]: ['ls tag=3'] });
+    bench.waiting[0]?.(LS);
+    expect(bench.unfinished).toEqual({ [second.unique]: ['ls tag=3'] });
+    bench.settling[1]?.();
+    bench.waiting[1]?.(LS);
+    expect(bench.unfinished).toEqual({});
   });
 
   it('ends a waiting verb by a signal with EINTR', () => {
