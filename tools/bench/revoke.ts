@@ -55,8 +55,8 @@ export async function benchRevoke(plan: RevokePlan): Promise<string> {
     return [
       `A guarded window revoked, ${plan.rounds} rounds each${plan.alone ? ', at real-time priority' : ''}; ms, median (longest)`,
       '',
-      '| mapped | first access refused | every access refused | read of another file, longest of each round: meanwhile | before |',
-      '|---|---:|---:|---:|---:|',
+      '| mapped | first access refused | last access that succeeded | event | read of another file, longest of each round: meanwhile | before |',
+      '|---|---:|---:|---:|---:|---:|',
       ...lines,
       '',
     ].join('\n');
@@ -73,7 +73,7 @@ function line(title: string, text: string): string {
     .split('\n')
     .slice(1)
     .map((row) => row.split(' ').map((ns) => Number(ns) / 1e6));
-  const cells = [0, 1, 2, 3].map((at) => {
+  const cells = [0, 1, 2, 3, 4].map((at) => {
     const column = rounds.map((row) => row[at] as number);
     return `${median(column).toFixed(1)} (${Math.max(...column).toFixed(1)})`;
   });
