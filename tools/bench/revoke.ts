@@ -55,7 +55,7 @@ export async function benchRevoke(plan: RevokePlan): Promise<string> {
     return [
       `A guarded window revoked, ${plan.rounds} rounds each${plan.alone ? ', at real-time priority' : ''}; ms, median (longest)`,
       '',
-      '| mapped | first access refused | last access that succeeded | event | read of another file, longest of each round: meanwhile | before |',
+      '| mapped | first access refused | no page in reach any more | event | read of another file, longest of each round: meanwhile | before |',
       '|---|---:|---:|---:|---:|---:|',
       ...lines,
       '',

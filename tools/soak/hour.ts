@@ -1,5 +1,5 @@
 /**
- * `npm run soak:hour [-- SECONDS [SEED]]`: a mixed load for an hour, with deaths of holders and, in its last third, of
+ * `npm run soak:hour [-- SECONDS [SEED]]`: a mixed load for an hour, with deaths of holders and, in its last fifth, of
  * the daemon; see run-hour.ts. Fails when anything was lost, fsck is not content, or the daemon grows.
  */
 import { runHour } from './run-hour.ts';
@@ -18,10 +18,11 @@ const result = await runHour({ seconds, seed, say });
 for (const line of result.said) say(line);
 const kib = (bytes: number): string => `${Math.round(bytes / 1024)} KiB`;
 for (const who of ['daemon', 'supervisor'] as const) {
-  const { rss, anonymous, level, descriptors, threads } = result[who];
+  const { rss, anonymous, level, floors, descriptors, threads } = result[who];
   say(
     `${who}: ${kib(level)} resident, ${kib(rss)}/h (anonymous ${kib(anonymous)}/h) over ${Math.round(result.measured)} s`,
   );
+  say(`${who}: anonymous memory, MiB: ${floors.map((bytes) => (bytes / 2 ** 20).toFixed(1)).join(' ')}`);
   say(`${who}: descriptors ${descriptors.join(' to ')}, threads ${threads.join(' to ')}`);
 }
 const sorted = [...result.pauses].sort((a, b) => a - b);

@@ -26,9 +26,9 @@ export interface HourResult {
 }
 
 /** The first part of the time goes without a death of the daemon: what one process keeps is measured there. */
-const STEADY = 0.65;
-/** The part of that which is warm-up: caches fill, the tree of the random operations reaches its size. */
-const WARM_UP = 0.35;
+const STEADY = 0.8;
+/** The part of that which is warm-up: caches fill, V8 compiles what is used often, the allocators find their size. */
+const WARM_UP = 0.4;
 const SAMPLES = 600;
 
 /**

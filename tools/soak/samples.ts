@@ -65,6 +65,8 @@ export interface Growth {
   anonymous: number;
   /** Bytes at the last floor. */
   level: number;
+  /** The floors of `anonymous`, bytes. */
+  floors: number[];
   /** Fewest in the first span and in the last one: those that are open for a moment only do not count. */
   descriptors: [first: number, last: number];
   threads: [first: number, last: number];
@@ -77,10 +79,12 @@ export function growth(samples: readonly Sample[], spanSeconds: number): Growth 
     return [least.at(0) ?? 0, least.at(-1) ?? 0];
   };
   const rss = floors(samples, (each) => each.rss, spanSeconds);
+  const anonymous = floors(samples, (each) => each.anonymous, spanSeconds);
   return {
     rss: slopePerHour(rss),
-    anonymous: slopePerHour(floors(samples, (each) => each.anonymous, spanSeconds)),
+    anonymous: slopePerHour(anonymous),
     level: rss.at(-1)?.[1] ?? 0,
+    floors: anonymous.map(([, value]) => value),
     descriptors: ends((each) => each.descriptors),
     threads: ends((each) => each.threads),
   };
