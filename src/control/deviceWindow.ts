@@ -4,9 +4,11 @@ import type { Request } from './ports.ts';
 
 /** A device window whose reads, writes and mappings the kernel passes to the backing file: nothing arrives here. */
 export class PassthroughWindow implements Handle {
+  readonly deviceOf: number;
   readonly release: () => void;
 
-  constructor(onRelease: () => void) {
+  constructor(lease: number, onRelease: () => void) {
+    this.deviceOf = lease;
     this.release = onRelease;
   }
 

@@ -18,6 +18,8 @@ export interface Handle {
   /** Bytes; `mode` as of fallocate(2). */
   fallocate?(request: Request, offset: number, length: number, mode: number): void;
   release(): void;
+  /** Of a device window: its lease. */
+  readonly deviceOf?: number;
 }
 
 /** Positions in fuse_read_in and fuse_write_in. */

@@ -32,7 +32,9 @@ export type HandleState =
   | { kind: 'events'; caller: Caller; kernelHandle: number }
   | { kind: 'text'; name: string; caller: Caller }
   | { kind: 'guarded'; node: number; lease: number; ino: number; path?: string }
-  | { kind: 'device'; lease: number; ino: number; served: boolean; writable: boolean };
+  | { kind: 'device'; lease: number; ino: number; served: boolean; writable: boolean }
+  /** The handle is closed; it was a device window of a lease that is not over. */
+  | { kind: 'bared'; lease: number };
 
 export interface SessionState {
   id: number;

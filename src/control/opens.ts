@@ -89,6 +89,7 @@ export class Opens {
     const open = this.handles.get(handle);
     this.handles.delete(handle);
     if (open) this.ports.journal?.drop(handle);
+    if (open?.deviceOf !== undefined) this.windows.keepBared(open.deviceOf, handle);
     open?.release();
   }
 
@@ -277,7 +278,7 @@ export class Opens {
     const { leases } = this.ports;
     leases.windowOpened(lease, 'device');
     this.windows.bare(lease);
-    this.add(new PassthroughWindow(() => leases.windowClosed(lease, 'device')), handle);
+    this.add(new PassthroughWindow(lease, () => leases.windowClosed(lease, 'device')), handle);
   }
 
   private addServed(handle: number, node: number, range: WindowRange, inode: Inode): DevicePlace {
@@ -362,6 +363,9 @@ export class Opens {
       } else if (state.kind === 'device') {
         if (state.served) this.restoreServed(handle, state);
         else this.addPassthrough(handle, state.lease);
+      } else if (state.kind === 'bared') {
+        if (isLive(leases.find(state.lease)?.state ?? '')) this.windows.bare(state.lease, handle);
+        else journal?.drop(handle);
       }
     }
     // Closed, and died before the leases heard of it.

@@ -137,6 +137,10 @@ export class ServedDeviceWindow implements Handle {
     this.onRelease = options.onRelease;
   }
 
+  get deviceOf(): number {
+    return this.range.lease;
+  }
+
   read(request: Request, offset: number, size: number): void {
     const { device } = this.windows.ports;
     const length = Math.min(size, request.out.capacity, Math.max(0, device.size - offset));

@@ -22,8 +22,8 @@ export class Windows implements WindowPort {
   /** By node: windows under `.layout/direct` share one, those of one lease too. */
   private readonly showing = new Map<number, Set<WindowRange>>();
 
-  /** Leases that a device window was opened of. */
-  private readonly bared = new Set<number>();
+  /** Leases that a device window was opened of, and the handle under which the journal keeps that; 0: as an open window. */
+  private readonly bared = new Map<number, number>();
 
   constructor(ports: ControlPorts) {
     this.ports = ports;
@@ -57,8 +57,15 @@ export class Windows implements WindowPort {
   }
 
   /** A device window of the lease was opened: whoever has it stores into blocks by himself. */
-  bare(lease: number): void {
-    this.bared.add(lease);
+  bare(lease: number, handle = this.bared.get(lease) ?? 0): void {
+    this.bared.set(lease, handle);
+  }
+
+  /** The device window is closed: what was stored through it is still to be committed, maybe to another daemon. */
+  keepBared(lease: number, handle: number): void {
+    if (this.bared.get(lease) !== 0) return;
+    this.bared.set(lease, handle);
+    this.ports.journal?.put(handle, { kind: 'bared', lease });
   }
 
   isBared(lease: number): boolean {
@@ -106,6 +113,8 @@ export class Windows implements WindowPort {
 
   /** The lease is over (returned, released): its windows refuse everything. */
   ended(lease: number): void {
+    const kept = this.bared.get(lease) ?? 0;
+    if (kept !== 0) this.ports.journal?.drop(kept);
     this.bared.delete(lease);
     if (this.open.has(lease)) this.close(lease, 0, 0, Number.POSITIVE_INFINITY, () => {});
   }

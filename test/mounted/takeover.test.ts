@@ -8,6 +8,7 @@ import { killDaemon, standBy } from './supervision.ts';
 
 /** How often the daemon is killed in each test; `npm run soak:restart` says more. */
 const ROUNDS = Number(process.env.LAYOUTFS_RESTART_ROUNDS ?? 3);
+const NOBODY = 65_534;
 const PAGES = 64;
 const PAGE = 4096;
 const programs = join(checkout, 'test', 'mounted', 'programs');
@@ -119,6 +120,51 @@ describeMounted('across a take-over', ['python3'], () => {
     await truncate;
     expect((await volume.bash('stat -c %s file')).trim()).toBe('0');
     await holder.kill();
+    await clean(volume);
+  }, 180_000);
+
+  it('what was stored through a device window that is closed again can be committed to the next daemon', async () => {
+    volume = await mountVolume({ supervised: true });
+    await volume.bash(`chmod 755 "$ROOT" . && install -d -o ${NOBODY} open`);
+    // A holder who could not store into blocks by himself: root does it for him.
+    const holder = volume.start(process.execPath, [
+      '-e',
+      `const fs = require('node:fs');
+      process.setgroups([]);
+      process.setgid(${NOBODY});
+      process.setuid(${NOBODY});
+      fs.writeFileSync(process.env.MNT + '/open/file', '');
+      const ctl = fs.openSync(process.env.MNT + '/.layout/ctl', 'r+');
+      const reply = Buffer.alloc(4096);
+      const ask = (line) => {
+        fs.writeSync(ctl, line + '\\n');
+        console.log(reply.toString('latin1', 0, fs.readSync(ctl, reply)).trim());
+      };
+      ask('get path=/open/file kind=layout mode=rw');
+      ask('alloc id=1 range=0-64k');
+      ask('map id=1');
+      process.stdin.once('data', () => {
+        ask('commit id=1 range=0-64k');
+        process.exit();
+      });`,
+    ]);
+    const output = listen(holder);
+    await until('blocks are allocated', 30_000, () => output.text.split('\n').length > 3 || output.errors !== '');
+    expect(output.errors).toBe('');
+    const store = `
+import mmap, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+view = mmap.mmap(fd, 1 << 30, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+at = int(sys.argv[2])
+view[at:at + 65536] = b's' * 65536`;
+    const device = / device=(\d+) /.exec(output.text)?.[1];
+    await volume.run('python3', ['-c', store, join(volume.dir, '.layout/device/1'), device as string]);
+    await standBy(volume);
+    await killDaemon(volume);
+    holder.stdin!.end('\n');
+    expect(await ended(holder, 30_000), output.text + output.errors).toBe(0);
+    expect(output.text.trim().split('\n').at(-1)).toMatch(/^ok /);
+    expect((await volume.bash('tr -d s < open/file | wc -c; stat -c %s open/file')).trim()).toBe('0\n65536');
     await clean(volume);
   }, 180_000);
 
