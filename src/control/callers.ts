@@ -1,4 +1,4 @@
-import { slurp } from '../system/process.ts';
+import { fieldOf, groupsIn, slurp, statusOf } from '../system/process.ts';
 import type { Caller, Callers } from './ports.ts';
 
 /**
@@ -16,10 +16,10 @@ export class ProcCallers implements Callers {
     const privileged = uid === 0 || uid === this.daemonUid;
     const gone = { uid, gid, pid, tgid: pid, start: 0, command: '', groups: [], privileged };
     if (pid <= 0) return gone;
-    const status = slurp(`/proc/${pid}/status`);
+    const status = statusOf(pid);
     if (status === undefined) return gone;
-    const tgid = Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1] ?? pid);
-    const groups = (/^Groups:[ \t]*(.*)$/m.exec(status)?.[1] ?? '').split(' ').filter(Boolean).map(Number);
+    const tgid = Number(fieldOf(status, 'Tgid') ?? pid);
+    const groups = groupsIn(status);
     const stat = slurp(`/proc/${tgid}/stat`);
     if (stat === undefined) return gone;
     // The command may hold blanks and parentheses: fields count from behind the last one (proc(5)).

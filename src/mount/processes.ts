@@ -5,7 +5,7 @@ import { type OpenFile, openFile, soleOpener } from '../system/descriptors.ts';
 import { EndedProcesses } from '../system/ended-processes.ts';
 import { E } from '../system/errno.ts';
 import { close, pidfdOpen, pidfdSendSignal } from '../system/libc.ts';
-import { aliveSame, commandOf, type MappedFile, slurp, startTimeOf, tgidOf } from '../system/process.ts';
+import { aliveSame, commandOf, fieldOf, type MappedFile, startTimeOf, statusOf, tgidOf } from '../system/process.ts';
 import { startThread } from '../system/thread.ts';
 import type { MapperAnswer, MapperJob } from './mapper-worker.ts';
 import { deviceOfMount } from './mountinfo.ts';
@@ -207,6 +207,6 @@ export class Processes implements ProcessPort {
 
 /** The rule of kill(2) for an ordinary user: a holder that became another user, by execve(2) of a program with set-user-ID, is spared. */
 function maySignal(uid: number, pid: number): boolean {
-  const [, real, saved] = /^Uid:\s*(\d+)\s+\d+\s+(\d+)/m.exec(slurp(`/proc/${pid}/status`) ?? '') ?? [];
+  const [real, , saved] = fieldOf(statusOf(pid) ?? '', 'Uid')?.split(/\s+/) ?? [];
   return Number(real) === uid || Number(saved) === uid;
 }

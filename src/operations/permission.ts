@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { Request } from '../fuse/request.ts';
 import { aclPermits } from '../namespace/acl.ts';
 import type { Inode } from '../namespace/inode.ts';
+import { groupsOf } from '../system/process.ts';
 import type { Filesystem } from './filesystem.ts';
 
 /** Who asks, as far as a request tells. */
@@ -12,25 +12,12 @@ export type Caller = Pick<Request, 'uid' | 'gid' | 'pid'>;
  * this is for the rare cases. A process that is gone has none.
  */
 export function isMember(caller: Caller, gid: number): boolean {
-  return caller.gid === gid || groupsOf(caller.pid).includes(gid);
+  return caller.gid === gid || (caller.pid !== 0 && (groupsOf(caller.pid) ?? []).includes(gid));
 }
 
 /** Whether a set-group-ID bit that gives no execution outlives what the caller does: in_group_or_capable() in fs/inode.c. */
 export function keepsGroupId(caller: Caller, gid: number): boolean {
   return caller.uid === 0 || isMember(caller, gid);
-}
-
-/** Supplementary groups of a thread, proc_pid_status(5). */
-function groupsOf(pid: number): number[] {
-  if (pid === 0) return [];
-  let status: string;
-  try {
-    status = readFileSync(`/proc/${pid}/status`, 'latin1');
-  } catch {
-    return [];
-  }
-  const line = /^Groups:[ \t]*(.*)$/m.exec(status);
-  return line === null ? [] : line[1].split(/\s+/).filter(Boolean).map(Number);
 }
 
 /**

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import koffi from 'koffi';
 import { addressOf } from './libc.ts';
+import { fieldOf } from './process.ts';
 
 const libc = koffi.load(null);
 const P = 'uintptr_t';
@@ -29,7 +30,7 @@ export const NEEDED = Object.values(CAPABILITY).reduce((set, capability) => set 
 
 /** A set as /proc/PID/status has it ('CapEff', 'CapPrm', 'CapBnd' …), of a thread of this process or another one. */
 export function capabilitySet(field: string, status = readFileSync('/proc/thread-self/status', 'latin1')): number {
-  const hex = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1];
+  const hex = fieldOf(status, field);
   return hex === undefined ? 0 : Number.parseInt(hex, 16);
 }
 

@@ -29,25 +29,34 @@ export function commandOf(pid: number): string | undefined {
   return slurp(`/proc/${pid}/comm`)?.replace(/\n$/, '');
 }
 
-function statusField(pid: number, field: string): string | undefined {
-  const status = slurp(`/proc/${pid}/status`);
-  return status && new RegExp(`^${field}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
+/** proc_pid_status(5) of a process or thread, as a text for `fieldOf`. */
+export const statusOf = (pid: number): string | undefined => slurp(`/proc/${pid}/status`);
+
+/** A field of a text as `statusOf` gives it; of one with several values, they stand between tabs or blanks. */
+export function fieldOf(status: string, field: string): string | undefined {
+  return new RegExp(`^${field}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
+}
+
+/** Supplementary groups out of a text as `statusOf` gives it. */
+export function groupsIn(status: string): number[] {
+  return (fieldOf(status, 'Groups') ?? '').split(/\s+/).filter(Boolean).map(Number);
 }
 
 /** Process that a thread belongs to; FUSE requests carry the id of the thread. */
 export function tgidOf(tid: number): number | undefined {
-  const field = statusField(tid, 'Tgid');
-  return field === undefined ? undefined : Number(field);
+  const status = statusOf(tid);
+  return status === undefined ? undefined : Number(fieldOf(status, 'Tgid'));
 }
 
 /** Supplementary groups of a process or thread. */
 export function groupsOf(pid: number): number[] | undefined {
-  return statusField(pid, 'Groups')?.split(/\s+/).filter(Boolean).map(Number);
+  const status = statusOf(pid);
+  return status === undefined ? undefined : groupsIn(status);
 }
 
 /** Whether a process or thread has a capability in effect; `capability` is a number of capabilities(7), as CAP. */
 export function hasCapability(pid: number, capability: number): boolean {
-  const field = statusField(pid, 'CapEff');
+  const field = fieldOf(statusOf(pid) ?? '', 'CapEff');
   return field !== undefined && ((BigInt(`0x${field}`) >> BigInt(capability)) & 1n) === 1n;
 }
 
