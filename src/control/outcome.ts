@@ -50,13 +50,25 @@ export function refused(errno: number, refusal?: LeaseRefusal): { failure: Failu
   return { failure: { errno, hint: refusal?.hint, refusal } };
 }
 
+/**
+ * In the turn in which a verb was done: a daemon that takes over must not do it again, whatever it still has to wait for
+ * (`durably` then says the same once more).
+ */
+export function settle<V extends VerbName>(
+  { asker }: VerbContext,
+  reply: ReplyOf<V>,
+  done: (outcome: Outcome<V>) => void,
+): void {
+  asker.settled?.({ reply }, done as (outcome: Outcome) => void);
+}
+
 /** The reply goes out once all metadata of this turn is on disk (leases.md I16). */
 export function durably<V extends VerbName>(
   context: VerbContext,
   reply: ReplyOf<V>,
   done: (outcome: Outcome<V>) => void,
 ): void {
-  context.asker.settled?.({ reply }, done as (outcome: Outcome) => void);
+  settle(context, reply, done);
   context.ports.commits.whenMetadataDurable((errno) => done(errno === 0 ? { reply } : lostDisk(errno)));
 }
 
@@ -66,7 +78,7 @@ export function durablyWithData<V extends VerbName>(
   reply: ReplyOf<V>,
   done: (outcome: Outcome<V>) => void,
 ): void {
-  context.asker.settled?.({ reply }, done as (outcome: Outcome) => void);
+  settle(context, reply, done);
   context.ports.commits.whenDurable((errno) => done(errno === 0 ? { reply } : lostDisk(errno)));
 }
 

@@ -246,8 +246,9 @@ export class ControlSession implements Handle {
   /** Puts the reply into the queue; the errno of the line, 0 when it was done. */
   private answer(request: Parsed, outcome: Outcome, promised: Line | undefined): number {
     if (this.closed) return 0;
-    if (promised && 'reply' in outcome) this.outbox.deliver(promised);
-    else this.outbox.reply(this.lineOf(request, outcome));
+    const { outbox } = this;
+    if (!promised) outbox.reply(this.lineOf(request, outcome));
+    else outbox.deliver('reply' in outcome ? promised : outbox.promise(this.lineOf(request, outcome), promised));
     return 'reply' in outcome ? 0 : outcome.failure.errno;
   }
 

@@ -5,7 +5,7 @@ import { mayWriteDevice } from '../access.ts';
 import { admit } from '../admission.ts';
 import type { Range } from '../grammar/fields.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
-import { durably, durablyWithData, notFlushed, type Outcome, type VerbContext } from '../outcome.ts';
+import { durably, durablyWithData, notFlushed, type Outcome, settle, type VerbContext } from '../outcome.ts';
 import type { Change, ControlPorts, Inode, Pending } from '../ports.ts';
 import {
   accessOf,
@@ -197,6 +197,7 @@ export function commit(context: VerbContext, values: RequestOf<'commit'>, done: 
         if (errno !== 0) return done(refused(errno, refusal));
         const { offset: _offset, end: _end, ...changed } = held;
         const reply = { ...changed, gen: inode.gen, size: inode.size };
+        settle(context, reply, done);
         const first = Math.min(...ranges.map((range) => range.from));
         const last = Math.max(...ranges.map((range) => range.to));
         windows.coherence.drop(inode.ino, first, last - first, (busy) =>

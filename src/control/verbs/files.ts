@@ -2,7 +2,15 @@ import { WRITE } from '../../blockmap/extent.ts';
 import { E } from '../../system/errno.ts';
 import { admit, patienceOf, type Work } from '../admission.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
-import { durably, NEEDS_PRIVILEGE, notFlushed, type Outcome, stillCached, type VerbContext } from '../outcome.ts';
+import {
+  durably,
+  NEEDS_PRIVILEGE,
+  notFlushed,
+  type Outcome,
+  settle,
+  stillCached,
+  type VerbContext,
+} from '../outcome.ts';
 import type { Inode, Pending } from '../ports.ts';
 import { countExtents } from './lease.ts';
 import {
@@ -75,8 +83,10 @@ function change<V extends VerbName>(
       actor: actorOf(context),
       patienceMs: patienceOf(wait),
       done: (errno, refusal) => {
-        if (errno !== 0) done(refused(errno, refusal));
-        else drop(() => durably(context, reply(), done), stillCached);
+        if (errno !== 0) return done(refused(errno, refusal));
+        const made = reply();
+        settle(context, made, done);
+        drop(() => durably(context, made, done), stillCached);
       },
     });
   };

@@ -1,6 +1,6 @@
 import type { Bind, GetRequest, GetResult, Notify, ReturnResult, VerbResult } from '../../lease/api.ts';
 import type { ReplyOf, RequestOf, VerbName } from '../grammar/verbs.ts';
-import { durably, NEEDS_PRIVILEGE, notFlushed, type Outcome, type VerbContext } from '../outcome.ts';
+import { durably, NEEDS_PRIVILEGE, notFlushed, type Outcome, settle, type VerbContext } from '../outcome.ts';
 import type { Inode, Pending } from '../ports.ts';
 import {
   accessOf,
@@ -107,8 +107,8 @@ export function return_(context: VerbContext, values: RequestOf<'return'>, done:
       // Windows show nothing of what is not leased any more.
       if (result.ok) windows.close(values.id, view?.ino ?? 0, offset, offset + length, () => {});
       if (!result.ok || !late || view === undefined) return returned(context, result, false, done);
-      // It is done: a daemon that takes over must know so, and knows nothing better of the pages.
-      context.asker.settled?.({ reply: returnReply(result, true) }, done as (outcome: Outcome) => void);
+      // A daemon that takes over knows nothing better of the pages.
+      settle(context, returnReply(result, true), done);
       windows.coherence.drop(view.ino, offset, length, (busy) => returned(context, result, busy !== 0, done), [
         view.ino,
       ]);
