@@ -43,11 +43,12 @@ const shown: Attributes = {
 };
 
 /**
- * What is shown of an inode; ONE object, filled anew by each call. A directory shows its size in whole blocks, at least
+ * What is shown of an inode, which remembers that it was; ONE object, filled anew by each call. A directory shows its size in whole blocks, at least
  * one, and takes none of the device (its entries are metadata).
  */
 export function attributesOf(inode: Inode, blockSize: number): Readonly<Attributes> {
   const isDirectory = inode.isDirectory;
+  inode.timesShown = true;
   shown.ino = inode.ino;
   shown.mode = inode.mode;
   shown.nlink = isDirectory && inode.nlink > LINK_MAX ? 1 : inode.nlink;

@@ -102,6 +102,8 @@ export class Inode {
   linkable = false;
   /** A verb has moved the end: the kernel may still append at the one that it knew. */
   endMoved = false;
+  /** Its times were shown to somebody since they moved last: what is overwritten now has to differ. Kept by `Times`. */
+  timesShown = false;
   /** XATTRS: spares the look into table `xattr` for most files. Kept by `Xattrs`. */
   xattrs: number = XATTRS.UNKNOWN;
   /** Used again since the cache's hand last came by; a file seen only once (a scan) does not push out others. */

@@ -45,15 +45,16 @@ export class Times {
   }
 
   /**
-   * Contents were overwritten and nothing else of the inode changed: moves mtime and ctime once a millisecond, as the
-   * kernel's own filesystems do once a tick of its clock. False: they stay.
+   * Contents were overwritten and nothing else of the inode changed: moves mtime and ctime once a millisecond, and
+   * whenever somebody has seen them as they are, as the kernel's own filesystems do once a tick of its clock and after a
+   * stat(2) (multigrain timestamps, Linux 6.13): who compares times finds every change. False: they stay.
    */
   stampOverwrite(inode: Inode): boolean {
     this.refresh();
     const { seconds, nanoseconds } = this.now;
     const since = nanoseconds - inode.mtimeNs;
     const fresh = seconds === inode.mtimeS && since >= 0 && since < OVERWRITE_TICK;
-    if (fresh && seconds === inode.ctimeS && nanoseconds >= inode.ctimeNs) return false;
+    if (fresh && !inode.timesShown && seconds === inode.ctimeS && nanoseconds >= inode.ctimeNs) return false;
     this.setMtime(inode, seconds, nanoseconds);
     this.setCtime(inode);
     return true;
@@ -76,6 +77,7 @@ export class Times {
   }
 
   private setCtime(inode: Inode): void {
+    inode.timesShown = false;
     inode.ctimeS = this.now.seconds;
     inode.ctimeNs = this.now.nanoseconds;
   }

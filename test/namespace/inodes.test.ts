@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Acls } from '../../src/namespace/acls.ts';
+import { attributesOf } from '../../src/namespace/attributes.ts';
 import { createInode } from '../../src/namespace/creation.ts';
 import type { Inode } from '../../src/namespace/inode.ts';
 import { FLAG, S } from '../../src/namespace/inode.ts';
@@ -337,6 +338,32 @@ describe('access times', () => {
     inodes.noteAccess(inode);
     inodes.settle();
     expect(volume.touches).toBeGreaterThan(before);
+  });
+});
+
+describe('times of overwriting', () => {
+  test('they move once a millisecond', () => {
+    const inode = file();
+    inodes.touchOverwritten(inode);
+    const before = inode.mtimeNs;
+    clock.advance(0.4);
+    inodes.touchOverwritten(inode);
+    expect([inode.mtimeNs, inode.ctimeNs]).toEqual([before, before]);
+    clock.advance(0.7);
+    inodes.touchOverwritten(inode);
+    expect([inode.mtimeNs, inode.ctimeNs]).toEqual([before + 1_100_000, before + 1_100_000]);
+  });
+
+  test('and sooner when somebody has seen them', () => {
+    const inode = file();
+    inodes.touchOverwritten(inode);
+    const { mtimeNs } = attributesOf(inode, 4096);
+    clock.advance(0.4);
+    inodes.touchOverwritten(inode);
+    expect([inode.mtimeNs, inode.ctimeNs]).toEqual([mtimeNs + 400_000, mtimeNs + 400_000]);
+    clock.advance(0.4);
+    inodes.touchOverwritten(inode);
+    expect(inode.mtimeNs).toBe(mtimeNs + 400_000);
   });
 });
 
