@@ -72,6 +72,8 @@ export class Inode {
   parent = 0;
   /** Of a directory: cookie of its next entry. */
   nextCookie = 0;
+  /** Of a directory: where listings of it end, a cookie; 0: none was begun. Kept by READDIR. */
+  listedTo = 0;
   atimeS = 0;
   atimeNs = 0;
   mtimeS = 0;

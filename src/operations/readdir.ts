@@ -36,6 +36,9 @@ function list(fs: Filesystem, request: Request, plus: boolean): void {
   const end = start + Math.min(request.u32(AT.SIZE), request.out.capacity);
   let cookie = request.u64(AT.OFFSET);
   let at = start;
+  // Who renames or adds files as he reads would read for ever if names that came after the beginning were listed too. A
+  // directory has no handle: who began last decides for all, and they see no less than they have to (readdir(3)).
+  if (cookie === 0 || directory.listedTo === 0) directory.listedTo = directory.nextCookie;
   for (; cookie < FIRST_COOKIE - 1; cookie++) {
     const next = putDots(request, directory, at, end, cookie === 0, plus);
     if (next < 0) return finish(fs, request, directory, at);
@@ -47,6 +50,7 @@ function list(fs: Filesystem, request: Request, plus: boolean): void {
     const wanted = Math.min(BATCH, guess);
     const entries = fs.dentries.list(directory.ino, cookie, wanted);
     for (const [name, position, ino, type] of entries) {
+      if (position >= directory.listedTo) return finish(fs, request, directory, at);
       if (at + head + direntSize(name.length) > end) return finish(fs, request, directory, at);
       if (plus) at += putInode(fs, request, ino, at);
       at += putDirent(request.out.bytes, request.out.view, at, ino, position, name, type);

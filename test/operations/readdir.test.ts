@@ -46,6 +46,32 @@ describe('READDIR', () => {
     expect(k.list(1, size)).toEqual(['.', '..', ...names]);
   });
 
+  test('comes to an end for a reader who renames or adds files as he goes', () => {
+    const names = Array.from({ length: 40 }, (_, i) => `n${i}`);
+    for (const name of names) k.mknod(1, name);
+    const seen: string[] = [];
+    for (let cookie = 0; seen.length < 1000; ) {
+      const batch = k.readdir(1, cookie, 200);
+      if (batch.length === 0) break;
+      for (const { name } of batch.filter(({ name }) => !name.startsWith('.'))) {
+        seen.push(name);
+        k.rename(1, name, 1, 'moved');
+        k.rename(1, 'moved', 1, name);
+        k.mknod(1, `${name}.new`);
+      }
+      cookie = batch.at(-1)?.cookie as number;
+    }
+    expect(seen).toEqual(names);
+    // Who begins again sees what came, and so does who goes on after that.
+    const [, , first] = k.readdir(1);
+    expect(k.list(1, 4096)).toHaveLength(82);
+    k.mknod(1, 'last');
+    const rest = (): string[] => k.readdir(1, first.cookie, 65536).map(({ name }) => name);
+    expect(rest()).not.toContain('last');
+    k.readdir(1, 0, 64);
+    expect(rest()).toContain('last');
+  });
+
   test('of a file: ENOTDIR', () => {
     const f = inoOf(k.mknod(1, 'f'));
     expect(k.call('READDIR', f, 'read_in', { size: 4096 }).error).toBe('ENOTDIR');
