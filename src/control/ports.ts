@@ -86,6 +86,8 @@ export interface Inodes {
   touch(inode: Inode): void;
   /** Contents changed: mtime and ctime are now. */
   touchChange(inode: Inode): void;
+  /** A new size that the kernel did not ask for. */
+  moveEnd(inode: Inode, size: number): void;
   /** Keeps the object, and an inode without names, for an open handle. */
   opened(inode: Inode): void;
   closed(inode: Inode): void;

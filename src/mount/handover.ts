@@ -59,6 +59,8 @@ export class Handover {
   readonly opens: TableMemory;
   /** How often the kernel knows the device window of each lease. */
   readonly deviceNodes: TableMemory;
+  /** Inodes whose end has moved without the kernel knowing. */
+  readonly movedEnds: TableMemory;
   private readonly bytes: Buffer;
   private readonly view: DataView;
 
@@ -98,6 +100,7 @@ export class Handover {
     this.lookups = this.table(0);
     this.opens = this.table(1);
     this.deviceNodes = this.table(2);
+    this.movedEnds = this.table(3);
   }
 
   get status(): number {

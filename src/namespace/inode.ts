@@ -120,13 +120,6 @@ export class Inode {
     return this.isImmutable || this.isAppendOnly;
   }
 
-  /** A new size (bytes) that does not come from a request of the kernel for this file. */
-  moveEnd(size: number): void {
-    if (size === this.size) return;
-    this.size = size;
-    this.endMoved = true;
-  }
-
   /** May the kernel have pages of it in its cache, clean or dirty? */
   get mayHavePages(): boolean {
     return this.handles > 0 || this.handlesGiven !== this.handlesDropped;

@@ -13,6 +13,7 @@ import { Times } from './times.ts';
 export interface SharedCounts {
   lookups: TableMemory;
   opens: TableMemory;
+  movedEnds: TableMemory;
   tally: {
     looked(ino: number): void;
     opened(ino: number): void;
@@ -60,6 +61,8 @@ export class Inodes {
   private readonly shared: SharedCounts | undefined;
   /** Handles that the kernel has of each inode, where they have to outlive this process. */
   private readonly openTable: Lookups | undefined;
+  /** Inodes with `endMoved`, likewise. */
+  private readonly movedEnds: Lookups | undefined;
   /** Inodes that are dirty or lazy; may hold reaped ones, which are neither. */
   private unwritten: Inode[] = [];
   /** Inodes changed by the operation that runs now. */
@@ -82,6 +85,7 @@ export class Inodes {
     this.shared = options.shared;
     this.lookups = new Lookups(options.shared?.lookups);
     this.openTable = options.shared && new Lookups(options.shared.opens);
+    this.movedEnds = options.shared && new Lookups(options.shared.movedEnds);
     this.cache = new InodeCache(options.capacity ?? DEFAULT_CAPACITY);
     this.rows = new InodeRows(store);
     this.orphans = new Orphans(store);
@@ -162,6 +166,19 @@ export class Inodes {
     this.touch(inode);
   }
 
+  /**
+   * A verb gives a file a new size (bytes); stamping it is the caller's. The kernel, which did not ask for it, goes on appending at the end
+   * that it knows, also when another daemon serves it.
+   */
+  moveEnd(inode: Inode, size: number): void {
+    if (size === inode.size) return;
+    inode.size = size;
+    // With the next look-up it would hear of the new one.
+    if (inode.endMoved || this.lookups.count(inode.ino) === 0) return;
+    inode.endMoved = true;
+    this.movedEnds?.add(inode.ino);
+  }
+
   /** Contents were overwritten in place: mtime, ctime, at a coarser grain. */
   touchOverwritten(inode: Inode): void {
     if (this.times.stampOverwrite(inode)) this.touch(inode);
@@ -193,8 +210,11 @@ export class Inodes {
   /** The kernel gives `n` of them back; the last may end a file without names. */
   forget(ino: number, n: number): void {
     if (this.lookups.count(ino) === 0 || this.lookups.subtract(ino, n) > 0) return;
+    if (this.movedEnds !== undefined && this.movedEnds.size > 0) this.movedEnds.subtract(ino, 1);
     const inode = this.get(ino);
-    if (inode !== undefined && inode.nlink === 0) this.reaper.reap(inode);
+    if (inode === undefined) return;
+    inode.endMoved = false;
+    if (inode.nlink === 0) this.reaper.reap(inode);
   }
 
   /** One handle more: the object stays in memory until `closed`. */
@@ -246,6 +266,7 @@ export class Inodes {
   private restoreOpens(inode: Inode): void {
     inode.opens = this.openTable?.count(inode.ino) ?? 0;
     inode.handles = inode.opens;
+    inode.endMoved = this.movedEnds !== undefined && this.movedEnds.count(inode.ino) > 0;
     // Whether a name may be given to it the kernel knows by itself (I_LINKABLE).
     if (inode.nlink === 0) inode.linkable = true;
   }

@@ -159,7 +159,7 @@ export function alloc(context: VerbContext, values: RequestOf<'alloc'>, done: Do
     patienceMs: 0,
     change: () => {
       const errno = ports.blocks.allocate(inode, Math.floor(from / blockSize), Math.ceil(to / blockSize));
-      if (errno === 0 && grows) inode.moveEnd(Math.max(inode.size, to));
+      if (errno === 0 && grows) ports.inodes.moveEnd(inode, Math.max(inode.size, to));
       if (errno === 0) ports.inodes.touchChange(inode);
       return errno;
     },
@@ -273,7 +273,7 @@ function writeOff(
   }
   const errno = closeGap(ports, inode, stored, size);
   if (errno !== 0) return errno;
-  inode.moveEnd(Math.max(inode.size, size));
+  ports.inodes.moveEnd(inode, Math.max(inode.size, size));
   ports.inodes.touchChange(inode);
   return 0;
 }

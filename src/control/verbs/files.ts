@@ -135,7 +135,7 @@ export function clone(context: VerbContext, values: RequestOf<'clone'>, done: Do
     change: () => {
       const failure = ports.blocks.share(source, offset, destination, to, length);
       if (failure !== 0) return failure;
-      destination.moveEnd(Math.max(destination.size, to + length));
+      ports.inodes.moveEnd(destination, Math.max(destination.size, to + length));
       ports.inodes.touchChange(destination);
       return 0;
     },
@@ -226,7 +226,7 @@ function shift(
     change: () => {
       const failure = ports.blocks[verb](inode, offset, length);
       if (failure !== 0) return failure;
-      inode.moveEnd(inode.size + (verb === 'insert' ? length : -length));
+      ports.inodes.moveEnd(inode, inode.size + (verb === 'insert' ? length : -length));
       ports.inodes.touchChange(inode);
       return 0;
     },

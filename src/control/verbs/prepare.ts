@@ -201,7 +201,7 @@ function makeMap(
     const errno = blocks.relocate(inode, from, to - from, place);
     if (errno !== 0) return errno;
   }
-  inode.moveEnd(Math.max(inode.size, end));
+  ports.inodes.moveEnd(inode, Math.max(inode.size, end));
   ports.inodes.touchChange(inode);
   return 0;
 }
