@@ -221,8 +221,8 @@ export class Control {
     }
     const context = { ports: this.ports, windows: this.windows, asker };
     const action = ACTIONS[request.verb] as unknown as Action<never, unknown>;
-    const pending = action(context, request.values, done as never);
-    return pending;
+    // Done, and known to be done, before whoever waited for it goes on and is answered.
+    return this.ports.leases.turn(() => action(context, request.values, done as never));
   }
 
   private onHandle(request: Request): void {

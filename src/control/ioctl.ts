@@ -74,7 +74,7 @@ export function ioctl(context: VerbContext, request: Request, inode: Inode | und
     early = false;
   };
   const asker = context.ports.promise ? { ...context.asker, settled } : context.asker;
-  const pending = CALLS[name]({ ...context, asker }, file, argument, finish);
+  const pending = context.ports.leases.turn(() => CALLS[name]({ ...context, asker }, file, argument, finish));
   if (over) return true;
   current = request.park();
   if (pending) current.onInterrupt = () => pending.cancel(E.INTR);
@@ -296,7 +296,7 @@ const CALLS: Record<IoctlName, Call> = {
       seq: optional(argument.get('seq')),
       token: argument.text('token') || undefined,
     };
-    const result = ports.leases.bindHandle(asker.handle, ref, by);
+    const result = ports.leases.bindHandle(asker.handle, ref, by, true);
     done(result.ok ? 0 : result.errno);
     return undefined;
   },

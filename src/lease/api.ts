@@ -293,9 +293,20 @@ export interface LeaseEngine {
    */
   dispose(ino: number, fileBlock: number, deviceBlock: number, length: number): 'free' | 'quarantine';
 
+  /** Runs `body` as one way in: whoever waits for what it changes goes on after it, and before `turn` returns. */
+  turn<T>(body: () => T): T;
+
   // --- the holder's verbs -------------------------------------------------------------------------------------
-  /** `done` is called exactly once, possibly before get returns (then the return value is undefined). */
-  get(request: GetRequest, holder: Holder, done: (result: GetResult) => void): Waiting | undefined;
+  /**
+   * `done` is called exactly once, possibly before get returns (then the return value is undefined); `settled` in the turn
+   * in which the lease is granted, where `done` comes later.
+   */
+  get(
+    request: GetRequest,
+    holder: Holder,
+    done: (result: GetResult) => void,
+    settled?: (result: GetResult & { ok: true }) => void,
+  ): Waiting | undefined;
   /** Whole, or a range (a trim or a middle split). With `cascade` sub-leases of other sessions are recalled first. */
   return_(
     ref: LeaseRef,
@@ -318,8 +329,8 @@ export interface LeaseEngine {
   renew(ref: LeaseRef, by: Holder): VerbResult;
   /** bind=named: by name and secret, in the grace period after a crash or while the period runs. */
   reclaim(name: string, secret: string, by: Holder): GetResult;
-  /** From now on operations through `fh` are the holder's own. */
-  bindHandle(fh: number, ref: LeaseRef, by: Holder): VerbResult;
+  /** From now on operations through `fh` are the holder's own; with `kept` also for a daemon that takes over. */
+  bindHandle(fh: number, ref: LeaseRef, by: Holder, kept?: boolean): VerbResult;
   /** Is this the holder (session, process, token)? For map, alloc, commit and windows. `live`: it must be able to do I/O. */
   check(ref: LeaseRef, by: Holder, need: 'granted' | 'live' | 'any'): VerbResult;
 

@@ -24,6 +24,8 @@ export interface AskAnswer {
   /** Makes it so, in the step that found nothing in the way. */
   grant(): Lease;
   granted(lease: Lease): void;
+  /** It is granted, and `granted` comes as soon as the cache is clean. */
+  settled?(lease: Lease): void;
   refused(refusal: Refusal): void;
 }
 
@@ -291,6 +293,7 @@ export class Ask extends Parked {
         return;
       }
       // Granted with the end of the breaker's change; the holder hears of it when the cache is clean.
+      this.answer.settled?.(lease);
       this.core.ports.map.flushInvalidate(this.ino, () => this.core.enter(() => this.answer.granted(lease)));
     });
   }

@@ -10,14 +10,24 @@ import { loseHolder } from './orphan.ts';
 import { hurry } from './scan.ts';
 import { isLive } from './states.ts';
 
-/** `bind`: operations through `fh` are the holder's own until it is closed. */
-export function bindHandle(core: Core, fh: number, ref: LeaseRef, by: Holder): VerbResult {
+/** `bind`: operations through `fh` are the holder's own until it is closed; with `kept` also those that the next daemon gets. */
+export function bindHandle(core: Core, fh: number, ref: LeaseRef, by: Holder, kept: boolean): VerbResult {
   const found = held(core, ref, by);
   if ('refusal' in found) return core.refuse(found.refusal);
+  const { lease } = found;
+  act(core, fh, lease);
+  if (kept && !lease.acting.has(fh)) {
+    lease.acting.add(fh);
+    core.save(lease);
+  }
+  return heldResult(core, lease);
+}
+
+/** Operations through `fh` are those of the lease's holder. */
+export function act(core: Core, fh: number, lease: Lease): void {
   const set = core.bound.get(fh);
-  if (set) set.add(found.lease.id);
-  else core.bound.set(fh, new Set([found.lease.id]));
-  return heldResult(core, found.lease);
+  if (set) set.add(lease.id);
+  else core.bound.set(fh, new Set([lease.id]));
 }
 
 /** The last descriptor of the control handle is gone: by close(2), exit or SIGKILL. */
@@ -40,6 +50,10 @@ function loseAll(core: Core, lease: Lease, reason: string): void {
 }
 
 export function fileClosed(core: Core, fh: number): void {
+  for (const id of core.bound.get(fh) ?? []) {
+    const lease = core.leases.get(id);
+    if (lease?.acting.delete(fh)) core.save(lease);
+  }
   core.bound.delete(fh);
   for (const lease of [...(core.byHandle.get(fh) ?? [])]) {
     if (isLive(lease.state)) loseAll(core, lease, 'file closed');

@@ -25,6 +25,7 @@ export function get(
   request: GetRequest,
   holder: Holder,
   done: (result: GetResult) => void,
+  settled?: (result: GetResult & { ok: true }) => void,
 ): Waiting | undefined {
   const plan = planOf(core, request, holder);
   if ('errno' in plan) {
@@ -53,6 +54,7 @@ export function get(
       mayGrant: () => still(core, plan, holder),
       grant: () => install(core, request, plan, holder, secrets),
       granted: (lease) => done({ ...heldResult(core, lease), ...secrets }),
+      settled: settled && ((lease) => settled({ ...heldResult(core, lease), ...secrets })),
       refused: (refusal) => done(core.refuse(refusal)),
     },
   );

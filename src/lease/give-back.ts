@@ -172,9 +172,11 @@ function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease 
   rest.secretHash = lease.secretHash;
   rest.parent = lease.parent;
   rest.raw = lease.raw;
+  rest.mapped = lease.mapped;
   rest.grantedAt = lease.grantedAt;
   rest.grantedS = lease.grantedS;
   for (const leases of core.bound.values()) if (leases.has(lease.id)) leases.add(id);
+  for (const fh of lease.acting) rest.acting.add(fh);
   for (const child of [...(lease.children ?? [])]) {
     if (child.offset < offset) continue;
     lease.children?.delete(child);

@@ -87,6 +87,8 @@ export class Lease {
   grantedAt = 0;
   endedS: number | undefined;
   raw = false;
+  /** Open files of the kernel that act for it by a verb. */
+  readonly acting = new Set<number>();
   /** The holder has the map as it is now; told that it has changed, he is told again only when he has asked for it anew. */
   mapped = false;
   proof: Strength | undefined;
@@ -171,6 +173,7 @@ interface StoredOptions {
   token: string;
   proof?: Strength;
   lapsed?: true;
+  acting?: number[];
   reach: [number, number][];
   /** Of a lease in state RECALLED; `end` null is any end. */
   recall?: Omit<Recall, 'since' | 'deadline' | 'timer' | 'end'> & { end: number | null };
@@ -224,6 +227,7 @@ export function rowOf(lease: Lease): LeaseRow {
     token: lease.tokenHash,
     proof: lease.proof,
     lapsed: lease.lapsed || undefined,
+    acting: lease.acting.size > 0 ? [...lease.acting] : undefined,
     reach: lease.reach.map((run) => [run.start, run.length]),
     recall: lease.state === 'RECALLED' && lease.recall ? storedRecall(lease.recall) : undefined,
   };
@@ -312,6 +316,7 @@ export function leaseOf(row: LeaseRow): Lease {
   lease.raw = row.raw !== 0;
   lease.proof = options.proof;
   lease.lapsed = options.lapsed ?? false;
+  for (const fh of options.acting ?? []) lease.acting.add(fh);
   lease.recall = recallOf(options.recall);
   lease.reach = options.reach.map(([start, length]) => ({ start, length }));
   return lease;

@@ -72,6 +72,10 @@ export class Leases implements LeaseEngine {
     };
   }
 
+  turn<T>(body: () => T): T {
+    return this.core.enter(body);
+  }
+
   has(ino: number): boolean {
     return this.core.files.has(ino) || this.core.ports.map.sealed(ino) !== 0;
   }
@@ -101,8 +105,13 @@ export class Leases implements LeaseEngine {
     return dispose(this.core, this.quarantine, ino, fileBlock, deviceBlock, length);
   }
 
-  get(request: GetRequest, holder: Holder, done: (result: GetResult) => void): Waiting | undefined {
-    return this.core.enter(() => get(this.core, request, holder, done));
+  get(
+    request: GetRequest,
+    holder: Holder,
+    done: (result: GetResult) => void,
+    settled?: (result: GetResult & { ok: true }) => void,
+  ): Waiting | undefined {
+    return this.core.enter(() => get(this.core, request, holder, done, settled));
   }
 
   return_(
@@ -144,8 +153,8 @@ export class Leases implements LeaseEngine {
     return this.core.enter(() => reclaim(this.core, name, secret, by));
   }
 
-  bindHandle(fh: number, ref: LeaseRef, by: Holder): VerbResult {
-    return bindHandle(this.core, fh, ref, by);
+  bindHandle(fh: number, ref: LeaseRef, by: Holder, kept = false): VerbResult {
+    return bindHandle(this.core, fh, ref, by, kept);
   }
 
   check(ref: LeaseRef, by: Holder, need: 'granted' | 'live' | 'any'): VerbResult {

@@ -2,7 +2,7 @@
 import { E } from '../system/errno.ts';
 import type { LeaseView } from './api.ts';
 import { Ask } from './ask.ts';
-import { watchProcess } from './bind.ts';
+import { act, watchProcess } from './bind.ts';
 import type { Core } from './core.ts';
 import { armTombstone, watchTombstone } from './fence.ts';
 import { type Lease, leaseOf } from './lease.ts';
@@ -38,7 +38,10 @@ export function recover(
   for (const row of core.ports.store.quarantine()) quarantine.put(row);
   for (const lease of leases) {
     if (!adopted && isLive(lease.state)) lease.holder.session = 0;
-    if (!adopted) lease.recall = undefined;
+    if (!adopted) {
+      lease.recall = undefined;
+      lease.acting.clear();
+    }
     core.enlist(lease);
     const { reach } = lease;
     lease.reach = [];
@@ -76,6 +79,9 @@ function orphan(core: Core, lease: Lease, count: { orphaned: number; named: numb
 
 function resume(core: Core, lease: Lease): void {
   const now = core.now();
+  for (const fh of lease.acting) act(core, fh, lease);
+  // Whether its holder has asked anew since he was told of a change is not known: rather once too often.
+  lease.mapped = lease.raw;
   switch (lease.state) {
     case 'GRANTED':
       if (lease.terms.bind === 'named') armRenewal(core, lease);
@@ -102,6 +108,9 @@ function resume(core: Core, lease: Lease): void {
       return;
     }
     case 'ORPHANED':
+      // It was there at the mount: the time in which it may be reclaimed begins anew.
+      if (lease.terms.bind === 'named' && !lease.lapsed && lease.epoch < core.epoch)
+        lease.graceUntil = now + core.options.graceMs;
       orphaned(core, lease, { reason: 'daemon replaced' });
       return;
     default:

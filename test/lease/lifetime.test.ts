@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Change } from '../../src/lease/api.ts';
 import { E } from '../../src/system/errno.ts';
 import { BLOCK, World } from './world.ts';
 
@@ -251,6 +252,50 @@ describe('crash, remount, unmount (leases.md section 4, "any")', () => {
     expect(w.state(recalled.id), 'the deadline is the one that the holder was told').toBe('RECALLED');
     w.clock.advance(3_000);
     expect(w.state(recalled.id)).toBe('REVOKED');
+  });
+
+  test('the grace period of a named lease does not end with a daemon that is taken over from', () => {
+    const w = new World({ patienceMs: Number.POSITIVE_INFINITY });
+    w.create(5, 8);
+    const lease = w.take(1, 5, { kind: 'direct', bind: 'named', name: 'db', secret: 's' });
+    w.crash();
+    w.clock.advance(30_000);
+    w.crash(true);
+    const told = w.shrink(2, 5, 4);
+    w.clock.advance(59_000);
+    expect(told.errno).toBeUndefined();
+    expect(w.state(lease.id)).toBe('ORPHANED');
+    expect(w.leases.reclaim('db', 's', w.holder(3)).ok).toBe(true);
+  });
+
+  test('what a verb has bound to a lease acts for it in the next daemon, until it is closed', () => {
+    const w = new World();
+    w.create(5, 8);
+    const lease = w.take(1, 5, { kind: 'exclusive' });
+    const change: Change = { row: 'grow', offset: 8 * BLOCK, length: BLOCK };
+    const through = (fh: number) => w.leases.judge(5, [change], w.actor(2, fh), 'write', true).go;
+    expect(w.leases.bindHandle(77, { id: lease.id }, w.holder(1), true).ok).toBe(true);
+    expect(w.leases.bindHandle(78, { id: lease.id }, w.holder(1)).ok).toBe(true);
+    w.crash(true);
+    expect([through(77), through(78)]).toEqual([true, false]);
+    w.leases.fileClosed(77);
+    expect(through(77)).toBe(false);
+    w.crash(true);
+    expect(through(77)).toBe(false);
+  });
+
+  test('a holder who knows the map hears of its change from the next daemon too', () => {
+    const w = new World();
+    w.create(5, 8);
+    const knows = w.take(1, 5, { kind: 'layout' });
+    const other = w.take(2, 5, { kind: 'layout' });
+    w.leases.told(knows.id);
+    w.crash(true);
+    w.leases.mapMoved(5, 12);
+    w.leases.mapMoved(5, 13);
+    const told = (lease: number) =>
+      w.events.filter(({ event }) => event.event === 'gen' && event.lease === lease).length;
+    expect([told(knows.id), told(other.id)]).toEqual([1, 0]);
   });
 
   test('a tombstone outlives a crash, and is acknowledged after it', () => {

@@ -210,12 +210,16 @@ export class World extends Disk {
     if (closes) this.leases.sessionClosed(n);
   }
 
-  /** kill -9 of the daemon and a new mount: the store and the maps stay, everything else is gone. */
+  /**
+   * kill -9 of the daemon and a new mount: the store and the maps stay, everything else is gone. `adopted`: the mount is the same, and
+   * another daemon serves it.
+   */
   crash(adopted = false): void {
     const clock = new VirtualClock(1_000_000_000 + Math.floor(this.clock.monotonic() / 1000));
     this.clock = clock;
     this.leases = this.engine();
-    this.leases.recover(++this.epoch, adopted);
+    if (!adopted) this.epoch++;
+    this.leases.recover(this.epoch, adopted);
   }
 
   // --- operations -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { IOCTL_TYPE, IOCTLS, IoctlArgument } from '../../src/control/ioctlStructs.ts';
 import { checkout, describeMounted, ended, type MountedVolume, mountVolume, sleep, until } from '../harness/index.ts';
 import { type Extent, Holder } from './holder.ts';
 import { killDaemon, standBy } from './supervision.ts';
@@ -168,6 +169,47 @@ view[at:at + 65536] = b's' * 65536`;
     await clean(volume);
   }, 180_000);
 
+  it('what was arranged with one daemon holds with the next', async () => {
+    volume = await mountVolume({ supervised: true });
+    const { dir } = volume;
+    await volume.bash('printf head > log; head -c 8192 /dev/zero > own; head -c 8192 /dev/zero > known');
+    const holder = await Holder.open(volume);
+    const grow = await holder.must({ verb: 'get', path: '/log', kind: 'layout', mode: 'rw' });
+    const own = await holder.must({ verb: 'get', path: '/own', kind: 'exclusive' });
+    const { id: known } = await holder.take('/known', { kind: 'layout', mode: 'ro', coherent: false });
+    const { BIND } = IOCTLS;
+    const argument = new IoctlArgument(BIND, Buffer.alloc(0));
+    argument.set({ size: BIND.size, id: own.id as number, token: own.token as string });
+    // Another process, which stores for the holder, and one that appends to a file whose end it does not know.
+    const program = `
+import fcntl, os, sys
+log = os.open('log', os.O_WRONLY | os.O_APPEND)
+own = os.open('own', os.O_RDWR)
+fcntl.ioctl(own, int(sys.argv[1]), bytearray.fromhex(sys.argv[2]))
+print('ready', flush=True)
+sys.stdin.readline()
+print(os.write(log, b'tail'), os.pwrite(own, b'own', 16384))`;
+    const command = 2 ** 31 + 2 ** 30 + BIND.size * 2 ** 16 + IOCTL_TYPE * 2 ** 8 + BIND.number;
+    const words = [String(command), argument.bytes.toString('hex')];
+    const writer = volume.start('sh', ['-c', 'cd "$0" && exec python3 -c "$@"', dir, program, ...words]);
+    const wrote = listen(writer);
+    await until('it is bound', 30_000, () => wrote.text === 'ready\n' || wrote.errors !== '');
+    await holder.must({ verb: 'alloc', id: grow.id, offset: 0, length: 16 * PAGE });
+    await holder.must({ verb: 'return', id: grow.id });
+    await standBy(volume);
+    await killDaemon(volume);
+    writer.stdin!.end('\n');
+    expect(await ended(writer, 30_000), wrote.errors).toBe(0);
+    expect(wrote.text).toBe('ready\n4 3\n');
+    const log = readFileSync(join(dir, 'log'), 'latin1');
+    expect(log.length).toBe(16 * PAGE + 4);
+    expect(log.slice(0, 4) + log.slice(-4)).toBe('headtail');
+    await volume.bash('printf x >> known');
+    expect(await holder.event('gen')).toMatchObject({ lease: known });
+    await holder.kill();
+    await clean(volume);
+  }, 180_000);
+
   it('a verb that has changed a file is not done again, though the kernel still keeps old pages', async () => {
     volume = await mountVolume({ supervised: true, options: 'break=60,patience=60' });
     const mounted = volume;
@@ -177,18 +219,19 @@ view[at:at + 65536] = b's' * 65536`;
     for (const path of jams) writeFileSync(join(volume.dir, path), Buffer.alloc(PAGE));
     const cut = `
 import mmap, os, sys, threading
-files = [os.open(path, os.O_RDWR) for path in sys.argv[1:]]
+shifted, *files = [os.open(path, os.O_RDWR) for path in sys.argv[1:]]
 views = [mmap.mmap(fd, 4096) for fd in files]
 print(len(views), flush=True)
 sys.stdin.readline()
 for view in views: view[0] = 1
 for fd in files: threading.Thread(target=os.ftruncate, args=(fd, 4095)).start()`;
     // Opened before there are leases: it stores into pages of the file.
-    const writer = volume.start('python3', ['-c', cut, ...jams.map((path) => join(mounted.dir, path))]);
+    const writer = volume.start('python3', ['-c', cut, ...['file', ...jams].map((path) => join(mounted.dir, path))]);
     const wrote = listen(writer);
     await until('the files are open', 30_000, () => wrote.text === '4\n' || wrote.errors !== '');
     const holder = await Holder.open(volume);
-    const { id } = await holder.must({ verb: 'get', path: '/file', kind: 'direct', mode: 'ro' });
+    const lease = { verb: 'get', path: '/file', kind: 'direct', mode: 'ro' };
+    const { id } = await holder.must(lease);
     const held = [];
     for (const path of jams) held.push(await holder.must({ verb: 'get', path: `/${path}`, kind: 'layout' }));
     const session = await Holder.open(volume);
@@ -198,6 +241,9 @@ for fd in files: threading.Thread(target=os.ftruncate, args=(fd, 4095)).start()`
       60_000,
     );
     expect(await holder.event('recall')).toMatchObject({ lease: id });
+    const again = await Holder.open(volume);
+    const back = again.ask('request', { line: { ...lease, after_recall: true, wait: 60 } }, 60_000);
+    await until('it waits', 30_000, async () => /^\d+ +get /m.test(await mounted.bash('cat .layout/waiters')));
     // Truncations that wait keep dirty pages; who asks the kernel to drop those waits for them: all of the daemon's threads for that.
     writer.stdin!.end('\n');
     for (const _ of jams) await holder.event('recall');
@@ -213,10 +259,12 @@ for fd in files: threading.Thread(target=os.ftruncate, args=(fd, 4095)).start()`
     for (const { id: jam } of held) await holder.must({ verb: 'return', id: jam });
     expect(await ended(writer, 30_000), wrote.errors).toBe(0);
     expect((await shift).reply).toMatchObject({ ok: true, size: 7 * PAGE });
+    expect((await back).reply).toMatchObject({ ok: true, state: 'granted' });
+    expect(await others.must({ verb: 'ls', path: '/file' }), 'granted once').toMatchObject({ count: 1 });
     const left = readFileSync(join(volume.dir, 'file'), 'latin1');
     expect(left.length / PAGE).toBe(7);
     expect(left.match(/(.)\1*/g)?.map((run) => run[0])).toEqual(['1', '3', '4', '5', '6', '7', '8']);
-    await Promise.all([holder, session, others].map((one) => one.kill()));
+    await Promise.all([holder, session, others, again].map((one) => one.kill()));
     await clean(volume);
   }, 180_000);
 

@@ -63,13 +63,20 @@ export function getOn(
     waitMs: values.wait === undefined ? undefined : values.wait * 1000,
     afterRecall: values.after_recall,
   };
-  return context.ports.leases.get(request, holderOf(context), (result) => granted(context, inode, result, done));
+  return context.ports.leases.get(
+    request,
+    holderOf(context),
+    (result) => {
+      if (!result.ok) done(refused(result.errno, result.refusal));
+      else durably(context, granted(context, inode, result), done);
+    },
+    (result) => settle(context, granted(context, inode, result), done),
+  );
 }
 
-function granted(context: VerbContext, inode: Inode, result: GetResult, done: Done<'get'>): void {
-  if (!result.ok) return done(refused(result.errno, result.refusal));
+function granted(context: VerbContext, inode: Inode, result: GetResult & { ok: true }): ReplyOf<'get'> {
   const { ports } = context;
-  const reply: ReplyOf<'get'> = {
+  return {
     ...changedReply(result),
     gen: result.gen,
     offset: result.offset,
@@ -79,7 +86,6 @@ function granted(context: VerbContext, inode: Inode, result: GetResult, done: Do
     token: result.token,
     ...(result.secret === undefined ? {} : { secret: result.secret }),
   };
-  durably(context, reply, done);
 }
 
 /** How many extents a byte range has; counting stops at a thousand. */
@@ -217,7 +223,7 @@ export function reclaim(context: VerbContext, values: RequestOf<'reclaim'>, done
 export function bind(context: VerbContext, values: RequestOf<'bind'>, done: Done<'bind'>): undefined {
   // A handle is a bare number: who could name any could make another's writes count as a holder's.
   if (!context.asker.caller.privileged) return done(NEEDS_PRIVILEGE) as undefined;
-  changed(context, context.ports.leases.bindHandle(values.handle, refOf(values), holderOf(context)), done);
+  changed(context, context.ports.leases.bindHandle(values.handle, refOf(values), holderOf(context), true), done);
 }
 
 export function revoke(context: VerbContext, values: RequestOf<'revoke'>, done: Done<'revoke'>): undefined {
