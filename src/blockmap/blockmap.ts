@@ -5,7 +5,7 @@ import { punch, truncate, zeroIsInPlace, zeroRange } from './punch.ts';
 import { extents, nextData, nextHole, read } from './read.ts';
 import { type RelocateOptions, relocate } from './relocate.ts';
 import { collapse, insert, share } from './shift.ts';
-import { classifyWrite, write } from './write.ts';
+import { classifyWrite, write, writeWhatFits } from './write.ts';
 
 export type { AllocateOptions } from './allocate.ts';
 export type { CoreOptions as BlockMapOptions } from './core.ts';
@@ -67,6 +67,11 @@ export class BlockMap {
   /** Writes from memory, all or nothing in what it allocates; the caller then updates size and times. */
   write(inode: MappedInode, offset: number, length: number, address: number): number {
     return write(this.core, inode, offset, length, address);
+  }
+
+  /** After ENOSPC of `write`: the bytes in front that there is room for. */
+  writeWhatFits(inode: MappedInode, offset: number, length: number, address: number): number {
+    return writeWhatFits(this.core, inode, offset, length, address);
   }
 
   /** Blocks [fromBlock, toBlock) become mapped: fallocate mode 0 and KEEP_SIZE, prepare. */

@@ -48,6 +48,25 @@ export function write(core: Core, inode: MappedInode, offset: number, length: nu
   return core.tooBig(offset, length) !== 0 ? -E.FBIG : writeSlow(core, inode, offset, length, address);
 }
 
+/**
+ * After ENOSPC: writes as many of these bytes as there are blocks for, up to a whole block of the file; bytes written, or
+ * -errno when not even one block is there (write(2): "only as many bytes as there is room for").
+ */
+export function writeWhatFits(core: Core, inode: MappedInode, offset: number, length: number, address: number): number {
+  const { blockSize } = core;
+  const end = Math.ceil((offset + length) / blockSize);
+  let left = core.space.open - (tailBefore(core, inode, offset)?.moves ? 1 : 0);
+  let block = Math.floor(offset / blockSize);
+  while (block < end && left >= 0) {
+    const takes = core.shareRun(inode.ino, block, end, run) || run.state === STATE.HOLE;
+    block += takes ? Math.min(left, run.length) : run.length;
+    if (takes && left < run.length) break;
+    if (takes) left -= run.length;
+  }
+  const fits = Math.min(length, block * blockSize - offset);
+  return fits > 0 ? write(core, inode, offset, fits, address) : -E.NOSPC;
+}
+
 function writeSlow(core: Core, inode: MappedInode, offset: number, length: number, address: number): number {
   const { blockSize } = core;
   const first = Math.floor(offset / blockSize);

@@ -46,7 +46,13 @@ export function write(fs: Filesystem, request: Request): void {
     if (!fs.guard.admit(request, inode, 'write', changes, fh, nonblocking)) return;
   }
   const { gen, size: before } = inode;
-  const done = fs.blockmap.write(inode, offset, size, request.address + request.body + HEAD);
+  const data = request.address + request.body + HEAD;
+  let done = fs.blockmap.write(inode, offset, size, data);
+  if (done === -E.NOSPC && !writeback && (flags & O.DIRECT) === 0) {
+    // How much of a writeback was done the kernel does not look at; of O_DIRECT it makes EIO (fuse_get_res_by_io()).
+    if (fs.guard.waitForSpace(request)) return;
+    done = fs.blockmap.writeWhatFits(inode, offset, size, data);
+  }
   if (done < 0) return failedForSpace(fs, request, -done);
   if (offset + done > inode.size) inode.size = offset + done;
   if ((writeFlags & WRITE.KILL_SUIDGID) !== 0) killPrivileges(fs, request, inode);

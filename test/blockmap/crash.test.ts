@@ -129,6 +129,28 @@ describe('failures', () => {
     checkInvariants(volume, [inode], BLOCKS);
   });
 
+  test('what fits is written, and no more: over blocks that are there, shared, and missing', () => {
+    const inode = inodeOf(1);
+    write(inode, 0, 10 * BLOCK, 7);
+    const other = inodeOf(2);
+    expect(volume.map.share(inode, 0, other, 0, 2 * BLOCK)).toBe(0);
+    const filler = inodeOf(3);
+    write(filler, 0, (volume.space.free - 5) * BLOCK, 8);
+    const bytes = Buffer.alloc(40 * BLOCK, 9);
+    const fits = (offset: number, length: number): number =>
+      volume.map.writeWhatFits(inode, offset, length, addressOf(bytes));
+    // Two that are shared and three new ones behind the ten.
+    expect(write(inode, 100, 20 * BLOCK, 9)).toBe(-E.NOSPC);
+    expect(fits(100, 20 * BLOCK)).toBe(13 * BLOCK - 100);
+    inode.size = 13 * BLOCK;
+    expect(volume.space.free).toBe(0);
+    expect(read(inode)).toEqual(Buffer.concat([Buffer.alloc(100, 7), Buffer.alloc(13 * BLOCK - 100, 9)]));
+    expect(fits(13 * BLOCK, 1)).toBe(-E.NOSPC);
+    expect(fits(12 * BLOCK + 10, 2 * BLOCK)).toBe(BLOCK - 10);
+    expect(read(inode).subarray(12 * BLOCK)).toEqual(Buffer.alloc(BLOCK, 9));
+    checkInvariants(volume, [inode, other, filler], BLOCKS);
+  });
+
   test('a full volume can be emptied, and used again at once', () => {
     const inode = inodeOf(1);
     const total = volume.space.free;

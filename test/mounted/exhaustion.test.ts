@@ -50,6 +50,28 @@ describeMounted('what the host runs out of', [], () => {
     expect(fsck.code, fsck.stdout).toBe(0);
   });
 
+  it('space: the last write is as long as there is room, the next one ENOSPC (write(2))', async () => {
+    volume = await mountVolume({ size: '16m' });
+    const script = `
+import mmap, os
+def fill(flags):
+    fd, done, free = os.open('big', os.O_CREAT | os.O_WRONLY | flags), 0, os.statvfs('.').f_bavail * 4096
+    data = mmap.mmap(-1, 1000 * 4096)
+    try:
+        while True: done += os.write(fd, data)
+    except OSError as error: print(os.strerror(error.errno), os.fstat(fd).st_size - done, end=' ')
+    print(free - done, os.statvfs('.').f_bfree) if flags == 0 else print()
+    os.close(fd)
+    os.unlink('big')
+fill(0)
+fill(os.O_DIRECT)
+`;
+    // All or nothing with O_DIRECT: a short write would be EIO, see operations/write.ts.
+    const { stdout } = await volume.run('python3', ['-c', script]);
+    expect(stdout).toBe('No space left on device 0 0 0\nNo space left on device 0 \n');
+    await volume.unmount();
+  });
+
   it('descriptors: files need none, and whoever needs one is told', async () => {
     volume = await mountVolume({ size: '64m' });
     await volume.bash('echo first > first');
