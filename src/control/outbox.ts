@@ -21,6 +21,9 @@ export interface OutboxJournal {
   polled(kernelHandle: number): void;
 }
 
+/** The number of the first line once a part of it was read: no other has it, and none comes before it, for the next daemon neither. */
+const TORN = 0;
+
 /** Events that wait to be read, at most; beyond it the older half goes and an `overflow` event says so. */
 export const MAX_EVENTS = 1024;
 
@@ -93,7 +96,7 @@ export class Outbox {
     // In the order in which they were promised, which is that of the journal.
     const at = this.items.findIndex(({ seq }) => seq > item.seq);
     if (at < 0) this.items.push(item);
-    else this.items.splice(at === 0 && this.offset > 0 ? 1 : at, 0, item);
+    else this.items.splice(at, 0, item);
     this.wake();
   }
 
@@ -186,13 +189,19 @@ export class Outbox {
     }
     const gone = this.items.splice(0, done);
     if (this.journal) this.record(gone, this.journal);
+    const [first] = this.items;
+    if (first && this.offset > 0) this.items[0] = { ...first, seq: TORN };
     return used;
   }
 
   private record(gone: readonly Item[], journal: OutboxJournal): void {
     for (const { seq } of gone) journal.taken(seq);
     const first = this.items[0];
-    if (first && this.offset > 0) journal.cut(first.seq, first.bytes.subarray(this.offset));
+    if (!first || this.offset === 0) return;
+    const bytes = first.bytes.subarray(this.offset);
+    if (first.seq === TORN) return journal.cut(TORN, bytes);
+    journal.taken(first.seq);
+    journal.add({ seq: TORN, events: first.events, bytes });
   }
 
   private dropOldest(): void {
@@ -200,16 +209,15 @@ export class Outbox {
     let dropped = 0;
     let lost = 0;
     // The first item stays when a part of it was read: lines are never torn.
-    const isTorn = (at: number): boolean => at === 0 && this.offset > 0;
-    this.items = this.items.filter((item, at) => {
-      if (item.events === 0 || dropped >= surplus || isTorn(at)) return true;
+    this.items = this.items.filter((item) => {
+      if (item.events === 0 || dropped >= surplus || item.seq === TORN) return true;
       dropped += 1;
       lost += item.events;
       this.journal?.taken(item.seq);
       return false;
     });
     this.events += 1 - dropped;
-    const first = this.items.findIndex((item, at) => item.events > 0 && !isTorn(at));
+    const first = this.items.findIndex((item) => item.events > 0 && item.seq !== TORN);
     const at = first < 0 ? this.items.length : first;
     // The number of one that it stands for: there is room for it before the first that is left.
     const seq = (this.items[at]?.seq ?? this.nextSeq++) - 0.5;

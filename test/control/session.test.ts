@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Parsed } from '../../src/control/grammar/parse.ts';
-import { MAX_EVENTS } from '../../src/control/outbox.ts';
+import type { Line } from '../../src/control/journal.ts';
+import { MAX_EVENTS, Outbox } from '../../src/control/outbox.ts';
 import type { Asker, Outcome } from '../../src/control/outcome.ts';
 import { ControlSession } from '../../src/control/session.ts';
 import { O, POLL } from '../../src/system/constants.ts';
@@ -248,5 +249,40 @@ describe('a control session', () => {
     expect(bench.released).toBe(1);
     expect(reader.error).toBe('EBADF');
     bench.session.tell(recall(1));
+  });
+});
+
+describe('what a handle has to tell, over the death of the daemon', () => {
+  it('a line that was read in part goes on before everything else', () => {
+    const kept = new Map<number, Line>();
+    const journal = {
+      add: (line: Line) => void kept.set(line.seq, { ...line }),
+      taken: (seq: number) => void kept.delete(seq),
+      cut: (seq: number, bytes: Buffer) => void kept.set(seq, { ...(kept.get(seq) as Line), bytes }),
+      polled: () => {},
+    };
+    const notifier = {
+      invalInode: () => Promise.resolve(0),
+      invalEntry: () => Promise.resolve(0),
+      poll: () => Promise.resolve(0),
+    };
+    const make = (): Outbox => new Outbox(notifier, (lost) => `overflow ${lost}\n`, journal);
+    const requests = new Requests();
+    const read = (outbox: Outbox, size: number): string =>
+      requests.read((request) => outbox.read(request, size, O.NONBLOCK)).payload.toString();
+    const before = make();
+    before.promise('reply\n');
+    before.event('recalled\n');
+    before.event('revoked\n');
+    expect(read(before, 2) + read(before, 3)).toBe('recal');
+    const next = make();
+    next.restore(
+      [...kept.values()].sort((a, b) => a.seq - b.seq),
+      0,
+    );
+    for (let i = 0; i < MAX_EVENTS; i++) next.event(`${i}\n`);
+    const told = read(next, 65_536).split('\n');
+    expect(told.slice(0, 3)).toEqual(['led', 'reply', `overflow ${MAX_EVENTS / 2}`]);
+    expect(kept.size).toBe(0);
   });
 });
