@@ -28,6 +28,8 @@ export class WindowRange {
   readonly offset: number;
   readonly end: number;
   readonly writable: boolean;
+  /** Leases split off that one since it was opened: it shows their ranges too. */
+  readonly also: number[] = [];
   /** undefined: at the offsets of the file. */
   place: Place | undefined;
   private readonly readsRefused: Span[] = [];

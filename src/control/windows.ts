@@ -1,6 +1,7 @@
 import type { WindowPort } from '../lease/ports.ts';
 import { E } from '../system/errno.ts';
 import { Coherence } from './coherence.ts';
+import { NUMBER } from './handle.ts';
 import { Invalidations } from './invalidations.ts';
 import type { ControlPorts } from './ports.ts';
 import type { Place, Span, WindowRange } from './windowrange.ts';
@@ -24,6 +25,8 @@ export class Windows implements WindowPort {
 
   /** Leases that a device window was opened of, and the handle under which the journal keeps that; 0: as an open window. */
   private readonly bared = new Map<number, number>();
+  /** Of leases that were split: the bytes of the file that are theirs in windows that show more. */
+  private readonly within = new Map<number, Span>();
 
   constructor(ports: ControlPorts) {
     this.ports = ports;
@@ -43,17 +46,37 @@ export class Windows implements WindowPort {
     this.ports.leases.windowOpened(range.lease, 'guarded');
   }
 
+  /** Bytes [offset, end) of the lease are another lease from now on: what shows them is closed when that one ends. */
+  split(lease: number, rest: number, offset: number, end: number): void {
+    const { from } = this.within.get(lease) ?? { from: 0 };
+    for (const [range, node] of this.open.get(lease) ?? []) {
+      if (!range.touches(offset, end)) continue;
+      range.also.push(rest);
+      this.within.set(rest, { from: offset, to: end }).set(lease, { from, to: offset });
+      const ranges = this.open.get(rest) ?? new Map<WindowRange, number>();
+      this.open.set(rest, ranges.set(range, node));
+    }
+    if (!this.bared.has(lease)) return;
+    const { numbers } = this.ports;
+    this.bared.set(rest, 0);
+    if (numbers) this.keepBared(rest, numbers[NUMBER.HANDLE]++);
+  }
+
   released(range: WindowRange, node: number): void {
-    const ranges = this.open.get(range.lease);
-    ranges?.delete(range);
-    if (ranges?.size === 0) this.open.delete(range.lease);
+    for (const lease of [range.lease, ...range.also]) {
+      const ranges = this.open.get(lease);
+      ranges?.delete(range);
+      if (ranges?.size !== 0) continue;
+      this.open.delete(lease);
+      this.within.delete(lease);
+    }
     const showing = this.showing.get(node);
     showing?.delete(range);
     if (showing?.size === 0) {
       this.showing.delete(node);
       this.coherence.remove(range.ino, node);
     }
-    this.ports.leases.windowClosed(range.lease, 'guarded');
+    for (const lease of [range.lease, ...range.also]) this.ports.leases.windowClosed(lease, 'guarded');
   }
 
   /** A device window of the lease was opened: whoever has it stores into blocks by himself. */
@@ -68,8 +91,11 @@ export class Windows implements WindowPort {
     this.ports.journal?.put(handle, { kind: 'bared', lease });
   }
 
+  /** Of the lease, or of one that it is under. */
   isBared(lease: number): boolean {
-    return this.bared.has(lease);
+    if (this.bared.has(lease)) return true;
+    const parent = this.ports.leases.find(lease)?.parent ?? 0;
+    return parent !== 0 && this.isBared(parent);
   }
 
   /** Nodes that show the lease. */
@@ -84,7 +110,11 @@ export class Windows implements WindowPort {
    * EBUSY where a node (under `.layout/direct`) also shows the range for another lease that lives: the pages that it
    * brings in are in reach of every mapping of that node. It comes right when that lease ends or either file is closed.
    */
-  close(lease: number, _ino: number, offset: number, end: number, done: (errno: number) => void): void {
+  close(lease: number, _ino: number, from: number, to: number, done: (errno: number) => void): void {
+    const own = this.within.get(lease);
+    const offset = Math.max(from, own?.from ?? 0);
+    const end = Math.min(to, own?.to ?? Number.POSITIVE_INFINITY);
+    if (offset >= end) return done(0);
     const ranges = [...(this.open.get(lease) ?? [])].filter(([range]) => range.touches(offset, end));
     const nodes = [...new Set(ranges.map(([, node]) => node))];
     for (const [range] of ranges) range.refuseReads(offset, end);

@@ -185,6 +185,7 @@ function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease 
     rest.children.add(child);
   }
   move(core, rest, 'grant', { reason: 'split' });
+  core.ports.windows.split?.(lease.id, id, offset, end);
   if (rest.terms.bind === 'named') armRenewal(core, rest);
   for (const child of rest.children ?? []) core.ports.store.update(rowOf(child));
   const { recall: current } = lease;

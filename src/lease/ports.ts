@@ -88,6 +88,8 @@ export interface ProcessPort {
 export interface WindowPort {
   /** Guarded window of the lease: refuse from now on, invalidate; done(0) = no mapping reads or stores any more. */
   close(lease: number, ino: number, offset: number, end: number, done: (errno: number) => void): void;
+  /** Bytes [offset, end) of a lease are the lease `rest` from now on: its end closes what windows of the other show of them. */
+  split?(lease: number, rest: number, offset: number, end: number): void;
   /** A holder with raw access is gone without a return: pages of the range may be older than what he stored. */
   abandoned?(ino: number, offset: number, end: number): void;
 }

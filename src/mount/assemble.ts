@@ -135,6 +135,7 @@ export class House {
         windows: {
           close: (lease, ino, offset, end, done) =>
             this.control === undefined ? done(0) : this.control.windows.close(lease, ino, offset, end, done),
+          split: (lease, rest, offset, end) => this.control?.windows.split(lease, rest, offset, end),
           abandoned: (ino, offset, end) => this.control?.windows.abandoned(ino, offset, end),
         },
         space: { release: (start, length) => space.release(start, length) },

@@ -47,6 +47,39 @@ attempt('open after', lambda: os.open(f'.layout/lease/{l}', os.O_RDONLY))
     ]);
   });
 
+  it('of a lease that was split show each part for as long as that part is leased', async () => {
+    const lines = await python(`
+s = session()
+l = lease(ask(s, 'get path=/file range=0-128k'))
+w = os.open(f'.layout/lease/{l}', os.O_RDWR)
+m = mmap.mmap(w, 131072)
+m[0], m[98304]
+rest = int(re.search(r'rest=(\\d+)', ask(s, f'return id={l} range=32k-64k'))[1])
+def parts(): return [name(e) if (e := failure(at)) else 'ok' for at in (0, 32768, 98304)]
+def failure(at):
+    try: os.pread(w, 4, at), os.pwrite(w, b'yyyy', at)
+    except OSError as e: return e
+print(parts())
+print(ask(s, f'return id={rest}')[:2], parts())
+if os.fork() == 0: m[98304]
+print(signal.Signals(os.WTERMSIG(os.wait()[1])).name, m[0])
+l2 = lease(ask(s, 'get path=/file range=256k-384k'))
+v = os.open(f'.layout/lease/{l2}', os.O_RDWR)
+rest = int(re.search(r'rest=(\\d+)', ask(s, f'return id={l2} range=288k-320k'))[1])
+print(ask(s, f'return id={l2}')[:2])
+attempt('the other part', lambda: os.pread(v, 4, 344064))
+attempt('its own', lambda: os.pread(v, 4, 262144))
+`);
+    expect(lines).toEqual([
+      "['ok', 'EIO', 'ok']",
+      "ok ['ok', 'EIO', 'EIO']",
+      'SIGBUS 121',
+      'ok',
+      "the other part b'zzzz'",
+      'its own EIO',
+    ]);
+  });
+
   it('keep all views of a block equal: file, guarded window and device window, mapped or not', async () => {
     const lines = await python(`
 before = os.open('file', os.O_RDWR)
