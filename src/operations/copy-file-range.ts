@@ -91,10 +91,12 @@ function copy(
   while (done < length) {
     const piece = Math.min(length - done, capacity);
     const got = fs.blockmap.read(source, from + done, piece, address);
-    const put = got < 0 ? got : fs.blockmap.write(target, to + done, got, address);
+    let put = got < 0 ? got : fs.blockmap.write(target, to + done, got, address);
+    if (put === -E.NOSPC) put = fs.blockmap.writeWhatFits(target, to + done, got, address);
     if (put < 0) return done > 0 ? done : put;
     done += put;
     if (to + done > target.size) target.size = to + done;
+    if (put < got) break;
   }
   return done;
 }
