@@ -15,7 +15,7 @@ import { ioctl } from './ioctl.ts';
 import { type HandleState, outboxJournal } from './journal.ts';
 import { FIXED, type FixedName, nodeId, nodeOf } from './nodes.ts';
 import type { Outcome } from './outcome.ts';
-import type { Caller, ControlPorts, Inode, LeaseEvent, Request } from './ports.ts';
+import type { Caller, ControlPorts, Inode, LeaseEvent, LeaseView, Request } from './ports.ts';
 import { DevicePlace, ServedDeviceWindow } from './servedDevice.ts';
 import { ControlSession, type Perform } from './session.ts';
 import { leasesText, quarantineText, statsText, versionText, waitersText } from './tables.ts';
@@ -23,7 +23,7 @@ import { TextFile } from './textFile.ts';
 import { getOn } from './verbs/lease.ts';
 import { openedToWrite } from './verbs/shared.ts';
 import { visibleTo } from './visibility.ts';
-import { WindowRange } from './windowrange.ts';
+import { partsOf, WindowRange } from './windowrange.ts';
 import type { Windows } from './windows.ts';
 
 const STREAM = FOPEN.DIRECT_IO | FOPEN.STREAM | FOPEN.PARALLEL_DIRECT_WRITES | FOPEN.NOFLUSH;
@@ -355,11 +355,13 @@ export class Opens {
   /** When the leases are there: what else was open. */
   restoreWindows(): void {
     const { journal, leases } = this.ports;
+    const all = leases.list();
+    const splits = all.filter(({ splitFrom }) => splitFrom.length > 0);
     for (const [handle, state] of journal?.handles() ?? []) {
       if (state.kind === 'text') {
         this.addText(this.textOf(state.name as FixedName, state.caller) ?? '', state.caller.uid, handle);
       } else if (state.kind === 'guarded') {
-        this.restoreGuarded(handle, state);
+        this.restoreGuarded(handle, state, splits);
       } else if (state.kind === 'device') {
         if (state.served) this.restoreServed(handle, state);
         else this.addPassthrough(handle, state.lease);
@@ -369,7 +371,7 @@ export class Opens {
       }
     }
     // Closed, and died before the leases heard of it.
-    const sessions = new Set(leases.list().map(({ holder }) => holder.session));
+    const sessions = new Set(all.map(({ holder }) => holder.session));
     for (const session of sessions) if (session !== 0 && !this.sessions.has(session)) leases.sessionClosed(session);
   }
 
@@ -377,23 +379,22 @@ export class Opens {
     const inode = this.ports.inodes.get(state.ino);
     if (!inode) return;
     const lease = this.ports.leases.find(state.lease);
-    const live = lease !== undefined && isLive(lease.state);
     const range = lease ? new WindowRange(lease) : WindowRange.ended(state.lease, state.ino);
     this.addServed(handle, nodeId('device', state.lease), range, inode).touchAll();
-    if (!live) this.windows.ended(state.lease);
+    if (!lease || !isLive(lease.state)) this.windows.ended(state.lease);
   }
 
-  private restoreGuarded(handle: number, state: HandleState & { kind: 'guarded' }): void {
+  private restoreGuarded(handle: number, state: HandleState & { kind: 'guarded' }, splits: LeaseView[]): void {
     const { leases, inodes } = this.ports;
     const { node, ino, path } = state;
     const inode = inodes.get(ino);
     if (!inode) return;
     if (path !== undefined) this.directs.restore(node, ino, Buffer.from(path, 'base64'));
-    const lease = leases.find(state.lease);
-    const live = lease !== undefined && isLive(lease.state);
-    if (live) leases.bindHandle(handle, { id: lease.id }, lease.holder);
-    const range = lease ? new WindowRange(lease) : WindowRange.ended(state.lease, ino);
+    const parts = partsOf(state.lease, [leases.find(state.lease) ?? [], splits].flat());
+    for (const { id, holder } of parts) leases.bindHandle(handle, { id }, holder);
+    const range = WindowRange.over(state.lease, ino, parts);
     this.addGuarded(handle, node, range, inode);
-    if (!live) this.windows.ended(state.lease);
+    if (parts.length === 0) this.windows.ended(state.lease);
+    else if (splits.length > 0) this.windows.shows(range, node, parts);
   }
 }

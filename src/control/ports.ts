@@ -1,5 +1,5 @@
 import type { Request } from '../fuse/request.ts';
-import type { Actor, Change, LeaseEngine, LeaseEvent, Refusal as LeaseRefusal } from '../lease/api.ts';
+import type { Actor, Change, LeaseEngine, LeaseEvent, Refusal as LeaseRefusal, LeaseView } from '../lease/api.ts';
 import type { Policy } from '../lease/policies.ts';
 import type { Inode } from '../namespace/inode.ts';
 import type { TableMemory } from '../namespace/lookups.ts';
@@ -227,4 +227,4 @@ export interface ControlPorts {
   options: ControlOptions;
 }
 
-export type { Actor, Change, Inode, LeaseEngine, LeaseEvent, LeaseRefusal, Request };
+export type { Actor, Change, Inode, LeaseEngine, LeaseEvent, LeaseRefusal, LeaseView, Request };

@@ -1,4 +1,5 @@
 import type { LeaseView } from '../lease/api.ts';
+import { isLive } from './deviceWindow.ts';
 
 /** Bytes [from, to). */
 export interface Span {
@@ -16,6 +17,11 @@ export interface Place {
 
 const overlaps = (spans: readonly Span[], from: number, to: number): boolean =>
   spans.some((span) => span.from < to && from < span.to);
+
+/** Of these leases the live ones that a window shows which was opened of `lease`, before parts of it were split off. */
+export function partsOf(lease: number, among: readonly LeaseView[]): LeaseView[] {
+  return among.filter(({ id, state, splitFrom }) => isLive(state) && (id === lease || splitFrom.includes(lease)));
+}
 
 /**
  * The bytes of a file that a window shows, and what of them is refused. Closing goes in two steps: first reads
@@ -39,6 +45,25 @@ export class WindowRange {
   static ended(id: number, ino: number): WindowRange {
     const length = Number.POSITIVE_INFINITY;
     return new WindowRange({ id, ino, offset: 0, length, mode: 'ro' });
+  }
+
+  /** Of a window that an earlier daemon opened: over what is left of the lease, and of those split off it. */
+  static over(id: number, ino: number, parts: readonly LeaseView[]): WindowRange {
+    const sorted = [...parts].sort((a, b) => a.offset - b.offset);
+    const [first] = sorted;
+    if (!first) return WindowRange.ended(id, ino);
+    let end = first.offset;
+    const gaps: Span[] = [];
+    for (const { offset, length } of sorted) {
+      if (offset > end) gaps.push({ from: end, to: offset });
+      end = offset + length;
+    }
+    const range = new WindowRange({ ...first, id, length: end - first.offset });
+    for (const { from, to } of gaps) {
+      range.refuseReads(from, to);
+      range.refuseWrites(from, to);
+    }
+    return range;
   }
 
   constructor(lease: Pick<LeaseView, 'id' | 'ino' | 'offset' | 'length' | 'mode'>) {

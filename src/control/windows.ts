@@ -1,3 +1,4 @@
+import type { LeaseView } from '../lease/api.ts';
 import type { WindowPort } from '../lease/ports.ts';
 import { E } from '../system/errno.ts';
 import { Coherence } from './coherence.ts';
@@ -51,15 +52,24 @@ export class Windows implements WindowPort {
     const { from } = this.within.get(lease) ?? { from: 0 };
     for (const [range, node] of this.open.get(lease) ?? []) {
       if (!range.touches(offset, end)) continue;
-      range.also.push(rest);
-      this.within.set(rest, { from: offset, to: end }).set(lease, { from, to: offset });
-      const ranges = this.open.get(rest) ?? new Map<WindowRange, number>();
-      this.open.set(rest, ranges.set(range, node));
+      this.within.set(lease, { from, to: offset });
+      this.shows(range, node, [{ id: rest, offset, length: end - offset }]);
     }
     if (!this.bared.has(lease)) return;
     const { numbers } = this.ports;
     this.bared.set(rest, 0);
     if (numbers) this.keepBared(rest, numbers[NUMBER.HANDLE]++);
+  }
+
+  /** A window shows these leases, and of each its own bytes. */
+  shows(range: WindowRange, node: number, leases: readonly Pick<LeaseView, 'id' | 'offset' | 'length'>[]): void {
+    for (const { id, offset, length } of leases) {
+      this.within.set(id, { from: offset, to: offset + length });
+      if (id === range.lease) continue;
+      range.also.push(id);
+      const ranges = this.open.get(id) ?? new Map<WindowRange, number>();
+      this.open.set(id, ranges.set(range, node));
+    }
   }
 
   released(range: WindowRange, node: number): void {

@@ -187,6 +187,8 @@ export interface LeaseView {
   state: State;
   seq: number;
   parent: number;
+  /** Leases whose range it was a part of. */
+  splitFrom: readonly number[];
   bind: Bind;
   /** Of bind=file: the open file. */
   fh?: number;
@@ -297,10 +299,7 @@ export interface LeaseEngine {
   turn<T>(body: () => T): T;
 
   // --- the holder's verbs -------------------------------------------------------------------------------------
-  /**
-   * `done` is called exactly once, possibly before get returns (then the return value is undefined); `settled` in the turn
-   * in which the lease is granted, where `done` comes later.
-   */
+  /** `done` is called once, maybe before get returns (undefined); `settled` in the turn of a grant after which `done` comes later. */
   get(
     request: GetRequest,
     holder: Holder,

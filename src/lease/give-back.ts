@@ -171,6 +171,7 @@ function splitOff(core: Core, lease: Lease, offset: number, end: number): Lease 
   );
   rest.secretHash = lease.secretHash;
   rest.parent = lease.parent;
+  rest.splitFrom = [...lease.splitFrom, lease.id];
   rest.raw = lease.raw;
   rest.mapped = lease.mapped;
   rest.grantedAt = lease.grantedAt;

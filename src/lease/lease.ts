@@ -87,6 +87,8 @@ export class Lease {
   grantedAt = 0;
   endedS: number | undefined;
   raw = false;
+  /** Leases whose range it was a part of, the oldest first. */
+  splitFrom: readonly number[] = [];
   /** Open files of the kernel that act for it by a verb. */
   readonly acting = new Set<number>();
   /** The holder has the map as it is now; told that it has changed, he is told again only when he has asked for it anew. */
@@ -173,6 +175,7 @@ interface StoredOptions {
   token: string;
   proof?: Strength;
   lapsed?: true;
+  splitFrom?: readonly number[];
   acting?: number[];
   reach: [number, number][];
   /** Of a lease in state RECALLED; `end` null is any end. */
@@ -227,6 +230,7 @@ export function rowOf(lease: Lease): LeaseRow {
     token: lease.tokenHash,
     proof: lease.proof,
     lapsed: lease.lapsed || undefined,
+    splitFrom: lease.splitFrom.length > 0 ? lease.splitFrom : undefined,
     acting: lease.acting.size > 0 ? [...lease.acting] : undefined,
     reach: lease.reach.map((run) => [run.start, run.length]),
     recall: lease.state === 'RECALLED' && lease.recall ? storedRecall(lease.recall) : undefined,
@@ -316,6 +320,7 @@ export function leaseOf(row: LeaseRow): Lease {
   lease.raw = row.raw !== 0;
   lease.proof = options.proof;
   lease.lapsed = options.lapsed ?? false;
+  lease.splitFrom = options.splitFrom ?? [];
   for (const fh of options.acting ?? []) lease.acting.add(fh);
   lease.recall = recallOf(options.recall);
   lease.reach = options.reach.map(([start, length]) => ({ start, length }));

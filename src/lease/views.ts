@@ -26,6 +26,7 @@ export function view(core: Core, lease: Lease): LeaseView {
     state: lease.state,
     seq: lease.seq,
     parent: lease.parent?.id ?? 0,
+    splitFrom: lease.splitFrom,
     bind: terms.bind,
     fh: terms.fh || undefined,
     name: terms.name,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { IOCTL_TYPE, IOCTLS, IoctlArgument } from '../../src/control/ioctlStructs.ts';
@@ -179,10 +179,23 @@ view[at:at + 65536] = b's' * 65536`;
   it('what was arranged with one daemon holds with the next', async () => {
     volume = await mountVolume({ supervised: true });
     const { dir } = volume;
-    await volume.bash('printf head > log; head -c 8192 /dev/zero > own; head -c 8192 /dev/zero > known');
+    await volume.bash(
+      'printf head > log; head -c 8192 /dev/zero > own; head -c 8192 /dev/zero > known; head -c 32768 /dev/zero > parts',
+    );
     const holder = await Holder.open(volume);
     const grow = await holder.must({ verb: 'get', path: '/log', kind: 'layout', mode: 'rw' });
     const own = await holder.must({ verb: 'get', path: '/own', kind: 'exclusive' });
+    const whole = await holder.must({ verb: 'get', path: '/parts', kind: 'direct', mode: 'rw' });
+    const window = openSync(join(dir, `.layout/lease/${whole.id}`), 'r+');
+    const { rest } = await holder.must({ verb: 'return', id: whole.id, offset: 2 * PAGE, length: PAGE });
+    // What the window shows of each block: stored, or why not.
+    const store = (block: number): string => {
+      try {
+        return String(writeSync(window, 'x', block * PAGE));
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code as string;
+      }
+    };
     const { id: known } = await holder.take('/known', { kind: 'layout', mode: 'ro', coherent: false });
     const { BIND } = IOCTLS;
     const argument = new IoctlArgument(BIND, Buffer.alloc(0));
@@ -208,6 +221,12 @@ print(os.write(log, b'tail'), os.pwrite(own, b'own', 16384))`;
     writer.stdin!.end('\n');
     expect(await ended(writer, 30_000), wrote.errors).toBe(0);
     expect(wrote.text).toBe('ready\n4 3\n');
+    expect([0, 2, 5].map(store)).toEqual(['1', 'EIO', '1']);
+    await holder.must({ verb: 'return', id: whole.id });
+    expect([0, 2, 5].map(store)).toEqual(['EIO', 'EIO', '1']);
+    await holder.must({ verb: 'return', id: rest });
+    expect([0, 2, 5].map(store)).toEqual(['EIO', 'EIO', 'EIO']);
+    closeSync(window);
     const log = readFileSync(join(dir, 'log'), 'latin1');
     expect(log.length).toBe(16 * PAGE + 4);
     expect(log.slice(0, 4) + log.slice(-4)).toBe('headtail');
