@@ -19,6 +19,7 @@ function setUp() {
   const plan: Plan = {
     load: 'load',
     rounds: 5,
+    patience: 1,
     duration: 1,
     size: 4096,
     tree: { path: '/nowhere', files: 1 },

@@ -105,8 +105,9 @@ async function main(): Promise<number> {
     const plan: Plan = {
       tree,
       load: build('load'),
-      rounds: Math.max(1, Number(values.rounds ?? (values.quick ? 5 : 7))),
-      duration: values.quick ? 120 : 300,
+      rounds: Math.max(1, Number(values.rounds ?? (values.quick ? 3 : 5))),
+      duration: values.quick ? 100 : 300,
+      patience: values.quick ? 0.5 : 1,
       size: (values.quick ? 64 : 256) * 2 ** 20,
       prefix: values.alone ? ALONE : [],
       say,

@@ -11,6 +11,8 @@ export interface Plan {
   rounds: number;
   /** Milliseconds of one measurement. */
   duration: number;
+  /** Of rows that need longer ones, which part of that is given. */
+  patience: number;
   /** Bytes of the data file. */
   size: number;
   tree: SourceTree;
@@ -122,7 +124,7 @@ function argumentsOf(row: Row, peer: Peer, plan: Plan): string[] {
     row.mode,
     path as string,
     '-d',
-    String(plan.duration * (row.long?.times ?? 1)),
+    String(plan.duration * Math.max(1, (row.long?.times ?? 1) * plan.patience)),
     '-s',
     String(plan.size),
     '-t',
