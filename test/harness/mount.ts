@@ -25,6 +25,8 @@ export interface VolumeOptions {
    * neither that nor the time it takes to start two processes.
    */
   supervised?: boolean;
+  /** Environment of the daemon, beside that of the tests. */
+  env?: Readonly<Record<string, string>>;
   /** User that owns the image and runs the daemon; default: the one of the tests. */
   uid?: number;
   /** ms after which the mount is aborted, whatever the test is doing; default 120,000. */
@@ -108,6 +110,7 @@ class TestVolume implements MountedVolume {
   private daemon: ChildProcess | undefined;
   private daemonId: ProcessId | undefined;
   private readonly supervised: boolean;
+  private readonly env: Readonly<Record<string, string>>;
   private firstPid = -1;
   private said = '';
   private readonly children = new Set<ChildProcess>();
@@ -118,6 +121,7 @@ class TestVolume implements MountedVolume {
     this.image = join(root, 'vol.img');
     this.mountOptions = options.options ?? '';
     this.supervised = options.supervised ?? false;
+    this.env = options.env ?? {};
     this.name = `${process.pid}-${count++}`;
     mkdirSync(this.dir);
     const { uid } = options;
@@ -150,7 +154,7 @@ class TestVolume implements MountedVolume {
     const args = [layoutfs, 'mount', '-f', '-o', words, this.image, this.dir];
     const daemon = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LAYOUTFS_READY_FD: '3' },
+      env: { ...process.env, LAYOUTFS_READY_FD: '3', ...this.env },
       ...this.user,
     });
     this.daemon = daemon;

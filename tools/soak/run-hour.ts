@@ -44,6 +44,7 @@ export async function runHour({ seconds, seed, say }: HourOptions): Promise<Hour
     supervised: true,
     deadline,
     options: 'break=60,patience=60,tombstone=5',
+    env: { NODE_OPTIONS: `--import ${new URL('./collect.mjs', import.meta.url).href}` },
   });
   const problems: string[] = [];
   const said: string[] = [];
