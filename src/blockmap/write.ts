@@ -64,7 +64,8 @@ export function writeWhatFits(core: Core, inode: MappedInode, offset: number, le
     if (takes) left -= run.length;
   }
   const fits = Math.min(length, block * blockSize - offset);
-  return fits > 0 ? write(core, inode, offset, fits, address) : -E.NOSPC;
+  // There are blocks for all of it: it was the host that had no room.
+  return fits > 0 && fits < length ? write(core, inode, offset, fits, address) : -E.NOSPC;
 }
 
 function writeSlow(core: Core, inode: MappedInode, offset: number, length: number, address: number): number {
