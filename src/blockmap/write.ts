@@ -58,7 +58,7 @@ export function writeWhatFits(core: Core, inode: MappedInode, offset: number, le
   let left = core.space.open - (tailBefore(core, inode, offset)?.moves ? 1 : 0);
   let block = Math.floor(offset / blockSize);
   while (block < end && left >= 0) {
-    const takes = core.shareRun(inode.ino, block, end, run) || run.state === STATE.HOLE;
+    const takes = takesBlocks(core, inode, block, end);
     block += takes ? Math.min(left, run.length) : run.length;
     if (takes && left < run.length) break;
     if (takes) left -= run.length;
@@ -106,9 +106,14 @@ function writeSlow(core: Core, inode: MappedInode, offset: number, length: numbe
 function blocksNeeded(core: Core, inode: MappedInode, first: number, end: number): number {
   let needed = 0;
   for (let block = first; block < end; block += run.length) {
-    if (core.shareRun(inode.ino, block, end, run) || run.state === STATE.HOLE) needed += run.length;
+    if (takesBlocks(core, inode, block, end)) needed += run.length;
   }
   return needed;
+}
+
+/** Whether a write takes new blocks for the run that begins at `block`, as far as `end`; the run is left in `run`. */
+function takesBlocks(core: Core, inode: MappedInode, block: number, end: number): boolean {
+  return core.shareRun(inode.ino, block, end, run) || run.state === STATE.HOLE;
 }
 
 interface Source {
