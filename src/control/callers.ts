@@ -1,4 +1,4 @@
-import { fieldOf, groupsIn, slurp, statusOf } from '../system/process.ts';
+import { fieldOf, groupsIn, programOf, statusOf } from '../system/process.ts';
 import type { Caller, Callers } from './ports.ts';
 
 /**
@@ -20,13 +20,9 @@ export class ProcCallers implements Callers {
     if (status === undefined) return gone;
     const tgid = Number(fieldOf(status, 'Tgid') ?? pid);
     const groups = groupsIn(status);
-    const stat = slurp(`/proc/${tgid}/stat`);
-    if (stat === undefined) return gone;
-    // The command may hold blanks and parentheses: fields count from behind the last one (proc(5)).
-    const close = stat.lastIndexOf(')');
-    const start = Number(stat.slice(close + 2).split(' ')[19] ?? 0);
-    const command = Buffer.from(stat.slice(stat.indexOf('(') + 1, close), 'latin1').toString('utf8');
-    return { uid, gid, pid, tgid, start, command, groups, privileged };
+    const program = programOf(tgid);
+    if (program === undefined) return gone;
+    return { uid, gid, pid, tgid, ...program, groups, privileged };
   }
 }
 

@@ -65,7 +65,17 @@ export const CAP = { DAC_OVERRIDE: 1, FOWNER: 3, SYS_RAWIO: 17, SYS_ADMIN: 21, S
 /** Fields of /proc/PID/stat after the command, which may hold blanks and brackets itself; [0] is field 3, the state. */
 function statFields(pid: number): string[] | undefined {
   const stat = slurp(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return stat === undefined ? undefined : fieldsIn(stat);
+}
+
+const fieldsIn = (stat: string): string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+
+/** Name of the program and start time of a process, as `commandOf` and `startTimeOf`, in one read. */
+export function programOf(pid: number): { command: string; start: number } | undefined {
+  const stat = slurp(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  const command = Buffer.from(stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')), 'latin1').toString('utf8');
+  return { command, start: Number(fieldsIn(stat)[19] ?? 0) };
 }
 
 /** When the process started, in clock ticks since boot (proc(5) stat field 22): with the pid it names one process for good. */
