@@ -9,6 +9,9 @@ export interface LeaseFigures {
   /** Milliseconds from a conflicting call to the event in the holder, and from its return to the end of the call. */
   toEvent: { p50: number; p99: number };
   toEnd: { p50: number; p99: number };
+  /** The same of the first of them, when nothing has been compiled yet. */
+  coldToEvent: { p50: number; p99: number };
+  coldToEnd: { p50: number; p99: number };
   recalls: number;
   failed?: string;
 }
