@@ -2,16 +2,19 @@ import { cpus, release, totalmem } from 'node:os';
 import type { Row } from './rows.ts';
 import type { Sample } from './statistics.ts';
 
-/** What only this filesystem has. */
-export interface LeaseFigures {
-  /** `get` + `return` on one session, each durable before its reply; pairs a second, one figure a round. */
-  pairs: number[];
-  /** Milliseconds from a conflicting call to the event in the holder, and from its return to the end of the call. */
+/** Milliseconds from a conflicting call to the event in the holder, and from its return to the end of the call. */
+export interface RecallFigures {
   toEvent: { p50: number; p99: number };
   toEnd: { p50: number; p99: number };
-  /** The same of the first of them, when nothing has been compiled yet. */
-  coldToEvent: { p50: number; p99: number };
-  coldToEnd: { p50: number; p99: number };
+}
+
+/** What only this filesystem has. The recalls are those of a daemon that has served many. */
+export interface LeaseFigures extends RecallFigures {
+  /** `get` + `return` on one session, each durable before its reply; pairs a second, one figure a round. */
+  pairs: number[];
+  /** The first recalls of the daemon, when nothing has been compiled yet. */
+  first: RecallFigures;
+  /** How many each of the two are of. */
   recalls: number;
   failed?: string;
 }
