@@ -2,6 +2,7 @@ import { type SpawnOptions, spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { DAEMON_ENVIRONMENT } from '../mount/inheritance.ts';
 import { EXIT } from './exit.ts';
 import type { Failure } from './report.ts';
 
@@ -10,9 +11,6 @@ import type { Failure } from './report.ts';
  * in the environment, one JSON object on a line. The same way serves supervisors and tests that start it with -f.
  */
 const VARIABLE = 'LAYOUTFS_READY_FD';
-
-/** libuv's pool: an idle session waits in one of them; syncs of device, WAL and database must find others free. */
-const THREADS = '8';
 
 export type Readiness = { ok: true; pid: number } | ({ ok: false } & Failure);
 
@@ -46,7 +44,7 @@ export async function startInBackground(args: readonly string[], log: string): P
   const options: SpawnOptions = {
     detached: true,
     stdio: ['ignore', logFd, logFd, 'pipe'],
-    env: { UV_THREADPOOL_SIZE: THREADS, ...process.env, [VARIABLE]: '3' },
+    env: { ...DAEMON_ENVIRONMENT, ...process.env, [VARIABLE]: '3' },
     cwd: '/',
   };
   const child = spawn(process.execPath, [launcher, ...args], options);

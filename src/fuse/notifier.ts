@@ -1,6 +1,7 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { E } from '../system/errno.ts';
 import { addressOf, write } from '../system/libc.ts';
+import { startScript } from '../system/thread.ts';
 import { EXPIRE_ONLY, NOTIFY } from './protocol.ts';
 import { encode, type StructName, sizeOf } from './structs.ts';
 
@@ -164,7 +165,7 @@ export class Notifier {
   }
 
   private grow(): Lane {
-    const worker = startWorker(this.fd);
+    const worker = startScript(new URL('./notifier-worker.mjs', import.meta.url), { fd: this.fd });
     const lane: Lane = { worker, job: undefined };
     this.lanes.push(lane);
     worker.on('message', (result: number) => this.finished(lane, Math.min(result, 0)));
@@ -189,12 +190,6 @@ export class Notifier {
     if (at >= 0) this.lanes.splice(at, 1);
     this.finished(lane, this.stopped ? -E.CANCELED : -E.IO);
   }
-}
-
-function startWorker(fd: number): Worker {
-  const worker = new Worker(new URL('./notifier-worker.mjs', import.meta.url), { workerData: { fd }, execArgv: [] });
-  worker.unref();
-  return worker;
 }
 
 /** A notification: header with the code in `error`, struct, and bytes that follow it with `zeros` NULs. */

@@ -11,6 +11,15 @@ export const SUPERVISED = 'LAYOUTFS_SUPERVISED';
 export const WITH_FUSE = '1';
 export const WITHOUT_FUSE = '0';
 
+/** What a daemon starts with, where the environment says nothing else. */
+export const DAEMON_ENVIRONMENT = {
+  // libuv's pool: an idle session waits in one of them; syncs of device, WAL and database must find others free.
+  UV_THREADPOOL_SIZE: '8',
+  // mallopt(3): one arena for the thread that answers, one for all others, which allocate seldom. By itself the GNU C library
+  // makes one for each of them, and each keeps the most that its thread once needed: 40 MiB in a busy daemon.
+  MALLOC_ARENA_MAX: '2',
+} as const;
+
 /** What a daemon gets from its supervisor. */
 export interface Inheritance {
   /** Descriptor of /dev/fuse: not mounted yet, or of the connection to be taken over; undefined: none yet. */

@@ -8,7 +8,7 @@ import { close, open, recvFd, socketpair } from '../system/libc.ts';
 import type { Tell } from '../system/log.ts';
 import { lockDatabase, metadataPath, openDevice } from '../volume/lock.ts';
 import { Handover, STATUS } from './handover.ts';
-import { INHERITED, SUPERVISED, WITH_FUSE, WITHOUT_FUSE, WORD } from './inheritance.ts';
+import { DAEMON_ENVIRONMENT, INHERITED, SUPERVISED, WITH_FUSE, WITHOUT_FUSE, WORD } from './inheritance.ts';
 
 export interface SuperviseRequest {
   /** Absolute path of the device file. */
@@ -116,7 +116,11 @@ class Supervisor {
 
   private start(readyFd: number): Daemon {
     const { fuse, handover, device, database } = this;
-    const env: NodeJS.ProcessEnv = { ...process.env, [SUPERVISED]: fuse >= 0 ? WITH_FUSE : WITHOUT_FUSE };
+    const env: NodeJS.ProcessEnv = {
+      ...DAEMON_ENVIRONMENT,
+      ...process.env,
+      [SUPERVISED]: fuse >= 0 ? WITH_FUSE : WITHOUT_FUSE,
+    };
     delete env.LAYOUTFS_READY_FD;
     if (readyFd >= 0) env.LAYOUTFS_READY_FD = String(INHERITED.READY);
     const child = spawn(process.execPath, [...process.execArgv, launcher, ...this.request.command], {

@@ -25,6 +25,9 @@ for (const who of ['daemon', 'supervisor'] as const) {
   say(`${who}: anonymous memory, MiB: ${floors.map((bytes) => (bytes / 2 ** 20).toFixed(1)).join(' ')}`);
   say(`${who}: descriptors ${descriptors.join(' to ')}, threads ${threads.join(' to ')}`);
 }
+for (const { name, first, last, growth } of result.parts) {
+  say(`daemon: ${name} ${kib(first)} to ${kib(last)}, ${kib(growth)}/h`);
+}
 const sorted = [...result.pauses].sort((a, b) => a - b);
 say(
   `${sorted.length} daemons replaced, pauses of ${sorted[0]} to ${sorted.at(-1)} ms, median ${sorted[sorted.length >> 1]} ms`,

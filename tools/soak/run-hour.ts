@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkout, ended, generator, type MountedVolume, mountVolume, sleep, until } from '../../test/harness/index.ts';
 import { keepLeases } from './lease-load.ts';
-import { type Growth, growth, type Sample, sample } from './samples.ts';
+import { type Growth, growth, type Part, partsOf, type Sample, sample } from './samples.ts';
 import { compile } from './tools.ts';
 
 export interface HourOptions {
@@ -20,6 +20,8 @@ export interface HourResult {
   /** Of the daemon that lived through the first part, after its warm-up, and of the supervisor. */
   daemon: Growth;
   supervisor: Growth;
+  /** Of the memory of that daemon. */
+  parts: Part[];
   /** Seconds that the growth was measured over. */
   measured: number;
   said: string[];
@@ -131,6 +133,7 @@ export async function runHour({ seconds, seed, say }: HourOptions): Promise<Hour
   if (volume.messages().includes('threw')) problem('a handler threw; see the messages');
   for (const line of eventProblems(readFileSync(join(volume.root, 'events'), 'utf8'))) problem(line);
   await finish(volume, ledger, problem).catch((error) => problem(String(error)));
+  const memory = existsSync(`${volume.image}.memory`) ? readFileSync(`${volume.image}.memory`, 'utf8') : '';
   const mine = samples.filter(({ pid, at }) => pid === first && at > steady * WARM_UP && at < steady);
   const span = Math.max(1, (steady * (1 - WARM_UP)) / 20);
   return {
@@ -141,6 +144,7 @@ export async function runHour({ seconds, seed, say }: HourOptions): Promise<Hour
       supervisor.filter(({ at }) => at > steady * WARM_UP),
       span,
     ),
+    parts: partsOf(memory, first, steady * WARM_UP, steady),
     measured: steady * (1 - WARM_UP),
     said,
   };

@@ -89,3 +89,25 @@ export function growth(samples: readonly Sample[], spanSeconds: number): Growth 
     threads: ends((each) => each.threads),
   };
 }
+
+/** What a part of the memory of a daemon held, in bytes, and how it grew. */
+export interface Part {
+  name: string;
+  first: number;
+  last: number;
+  /** Bytes an hour. */
+  growth: number;
+}
+
+/** The parts as collect.mjs has written them down, of one process between two moments in seconds since its start. */
+export function partsOf(text: string, pid: number, from: number, to: number): Part[] {
+  const lines = text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as { pid: number; uptime: number; parts: Record<string, number> })
+    .filter((line) => line.pid === pid && line.uptime >= from && line.uptime <= to);
+  return Object.keys(lines[0]?.parts ?? {}).map((name) => {
+    const points = lines.map(({ uptime, parts }) => [uptime, parts[name] ?? 0] as const);
+    return { name, first: points[0]?.[1] ?? 0, last: points.at(-1)?.[1] ?? 0, growth: slopePerHour(points) };
+  });
+}
