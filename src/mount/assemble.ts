@@ -42,7 +42,6 @@ import { Passthrough } from './passthrough.ts';
 import { Processes } from './processes.ts';
 import { effectiveCapabilities, lacking, lackLine } from './rights.ts';
 import { RequestStatistics } from './statistics.ts';
-import { trustWriteback } from './writeback.ts';
 
 /** Bytes of a memory page, the finest unit of a mapping. */
 const PAGE_SIZE = 4096;
@@ -323,7 +322,6 @@ export class House {
   /** INIT was answered: the mount works. */
   connected(dir: string, info: ConnectionInfo): void {
     this.processes.mounted(dir);
-    if (this.options.trustWriteback) trustWriteback(dir);
     this.agreed(info);
   }
 

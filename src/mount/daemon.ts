@@ -13,6 +13,7 @@ import type { Tell } from '../system/log.ts';
 import type { StorageIo } from '../volume/storage-io.ts';
 import { Volume } from '../volume/volume.ts';
 import { House } from './assemble.ts';
+import { tuneMemory } from './bdi.ts';
 import { STATUS } from './handover.ts';
 import { type Inheritance, sendFuse, tellSupervisor } from './inheritance.ts';
 import { describeOptions, leaseEvents, logOf } from './messages.ts';
@@ -118,6 +119,7 @@ export async function serve({ image, dir, options, ready, inherited, io, walFram
   const recovered = performance.now();
   const connected = (info: ConnectionInfo): void => {
     house.connected(dir, info);
+    tuneMemory(dir, options, tell);
     if (saved) house.control?.refresh();
     if (handover) {
       handover.info = info.toJSON();
@@ -157,6 +159,7 @@ export async function serve({ image, dir, options, ready, inherited, io, walFram
   native?.start().then(
     () => {
       house.connected(dir, session.info);
+      tuneMemory(dir, options, tell);
       ready();
     },
     (error) => {

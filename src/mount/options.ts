@@ -48,8 +48,10 @@ export interface MountOptions {
   inject: boolean;
   /** A supervisor keeps the mount alive when the daemon dies. */
   supervise: boolean;
-  /** Mappings may dirty as much memory as those of other filesystems (writeback.ts). */
+  /** Mappings may dirty as much memory as those of other filesystems (bdi.ts). */
   trustWriteback: boolean;
+  /** KiB that the kernel reads ahead; 0 = its default. */
+  readAhead: number;
   /** By which way requests come: /dev/fuse, or the npm package fuse-native. */
   transport: 'kernel' | 'fuse-native';
   /** File that takes the daemon's messages when it runs in the background; undefined: IMAGE.log. */
@@ -117,6 +119,7 @@ export function defaultMountOptions(root = process.getuid?.() === 0): MountOptio
     inject: false,
     supervise: true,
     trustWriteback: root,
+    readAhead: 0,
     transport: 'kernel',
     log: undefined,
     logLevel: 'info',
@@ -305,6 +308,14 @@ export const OPTIONS: readonly OptionRow[] = [
     field: 'trustWriteback',
     sets: false,
     help: "keep the kernel's limit of 1 % of the dirty memory for this mount",
+  },
+  {
+    name: 'read_ahead_kb',
+    type: 'count',
+    field: 'readAhead',
+    min: 0,
+    max: 16_384,
+    help: "KiB that are read ahead of a sequential reader, and around a fault of a mapping; 0: the kernel's default (root only)",
   },
   {
     name: 'transport',

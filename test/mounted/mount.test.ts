@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { deviceOfMount, type MountDevice } from '../../src/mount/mountinfo.ts';
 import {
   check,
   describeMounted,
@@ -40,6 +41,20 @@ describeMounted('mount and umount', ['setfattr', 'getfattr'], () => {
   it('names the image as its source and fuse.layoutfs as its type', async () => {
     volume = await mountVolume();
     expect(mountLine(volume.dir)).toMatchObject({ type: 'fuse.layoutfs', source: volume.image });
+  });
+
+  it('tells the kernel how much of it may be dirty, and how far to read ahead', async () => {
+    const told = ({ dir }: MountedVolume): string[] => {
+      const { major, minor } = deviceOfMount(dir) as MountDevice;
+      return ['strict_limit', 'max_ratio', 'read_ahead_kb'].map((name) =>
+        readFileSync(`/sys/class/bdi/${major}:${minor}/${name}`, 'utf8').trim(),
+      );
+    };
+    volume = await mountVolume({ options: 'notrust_writeback' });
+    expect(told(volume)).toEqual(['1', '1', '128']);
+    await volume.unmount();
+    await volume.remount('read_ahead_kb=512');
+    expect(told(volume)).toEqual(['0', '100', '512']);
   });
 
   it('honours -o ro', async () => {

@@ -2,6 +2,7 @@ import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { afterEach, expect, it } from 'vitest';
+import { DAEMON_ENVIRONMENT } from '../../src/mount/inheritance.ts';
 import { connectionOf } from '../harness/clean-up.ts';
 import { describeMounted, type MountedVolume, mountVolume, run, until, whyNoOrdinaryUser } from '../harness/index.ts';
 import { identify } from '../harness/registry.ts';
@@ -62,6 +63,10 @@ describeMounted('a mount and its supervisor', [], () => {
     expect(status.supervisor).toEqual(expect.any(Number));
     expect(identify(status.daemon)).toBeDefined();
     expect(status.daemon).not.toBe(status.supervisor);
+    const environment = readFileSync(`/proc/${status.daemon}/environ`, 'utf8').split('\0');
+    for (const [name, value] of Object.entries(DAEMON_ENVIRONMENT)) {
+      expect(environment).toContain(`${name}=${process.env[name] ?? value}`);
+    }
     process.kill(status.daemon, 'SIGKILL');
     expect(await volume.bash('cat file')).toBe('kept\n');
     // The supervisor says so when the next daemon has begun to serve.
