@@ -2,14 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import { setIoFlusher } from '../system/libc.ts';
 import type { Tell } from '../system/log.ts';
-import { deviceOfMount } from './mountinfo.ts';
+import { deviceOfMount, type MountDevice } from './mountinfo.ts';
 import type { MountOptions } from './options.ts';
 
 /** As the options of the mount at `dir` say. */
-export function tuneMemory(dir: string, options: MountOptions, tell: Tell): void {
-  if (options.trustWriteback) trustWriteback(dir);
-  const { readAhead } = options;
-  if (readAhead === 0 || setBdi(dir, 'read_ahead_kb', readAhead)) return;
+export function tuneMemory(dir: string, { trustWriteback: trusted, readAhead }: MountOptions, tell: Tell): void {
+  const device = trusted || readAhead > 0 ? deviceOfMount(dir) : undefined;
+  if (device && trusted) trustWriteback(device);
+  if (readAhead === 0 || (device && setBdi(device, 'read_ahead_kb', readAhead))) return;
   tell('warning', `read_ahead_kb=${readAhead} is for root, with a /sys that can be written; it stays as it was`, {
     dir,
   });
@@ -27,18 +27,16 @@ export function tuneMemory(dir: string, options: MountOptions, tell: Tell): void
  *
  * Root only.
  */
-function trustWriteback(dir: string): void {
+function trustWriteback(device: MountDevice): void {
   setIoFlusher();
   // strict_limit: Linux 6.2
-  if (setBdi(dir, 'strict_limit', 0)) setBdi(dir, 'max_ratio', 100);
+  if (setBdi(device, 'strict_limit', 0)) setBdi(device, 'max_ratio', 100);
 }
 
-/** False where nothing is mounted, the kernel has no such attribute, or it may not be written. */
-function setBdi(dir: string, attribute: string, value: number): boolean {
-  const device = deviceOfMount(dir);
-  if (device === undefined) return false;
+/** False where the kernel has no such attribute, or it may not be written. */
+function setBdi({ major, minor }: MountDevice, attribute: string, value: number): boolean {
   try {
-    writeFileSync(`/sys/class/bdi/${device.major}:${device.minor}/${attribute}`, String(value));
+    writeFileSync(`/sys/class/bdi/${major}:${minor}/${attribute}`, String(value));
     return true;
   } catch {
     return false;

@@ -117,9 +117,13 @@ export async function serve({ image, dir, options, ready, inherited, io, walFram
   }
   if (inherited && native === undefined && !saved && fd !== inherited.fuse) sendFuse(fd);
   const recovered = performance.now();
+  /** The mount is there: by way of fuse-native some time after INIT. */
+  const usable = (): void => {
+    tuneMemory(dir, options, tell);
+    ready();
+  };
   const connected = (info: ConnectionInfo): void => {
     house.connected(dir, info);
-    tuneMemory(dir, options, tell);
     if (saved) house.control?.refresh();
     if (handover) {
       handover.info = info.toJSON();
@@ -138,7 +142,7 @@ export async function serve({ image, dir, options, ready, inherited, io, walFram
       replayed: volume.recovery.replayed,
     });
     if (recorder) record(recorder, session, info, options);
-    if (native === undefined) ready();
+    if (native === undefined) usable();
   };
   const session = new Session({
     fd,
@@ -159,8 +163,7 @@ export async function serve({ image, dir, options, ready, inherited, io, walFram
   native?.start().then(
     () => {
       house.connected(dir, session.info);
-      tuneMemory(dir, options, tell);
-      ready();
+      usable();
     },
     (error) => {
       ready(error);

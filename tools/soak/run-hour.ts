@@ -133,19 +133,22 @@ export async function runHour({ seconds, seed, say }: HourOptions): Promise<Hour
   if (volume.messages().includes('threw')) problem('a handler threw; see the messages');
   for (const line of eventProblems(readFileSync(join(volume.root, 'events'), 'utf8'))) problem(line);
   await finish(volume, ledger, problem).catch((error) => problem(String(error)));
-  const memory = existsSync(`${volume.image}.memory`) ? readFileSync(`${volume.image}.memory`, 'utf8') : '';
-  const mine = samples.filter(({ pid, at }) => pid === first && at > steady * WARM_UP && at < steady);
-  const span = Math.max(1, (steady * (1 - WARM_UP)) / 20);
+  // In a short run nothing has been written down.
+  const memory = `${volume.image}.memory`;
+  const parts = existsSync(memory) ? readFileSync(memory, 'utf8') : '';
+  const warm = steady * WARM_UP;
+  const mine = samples.filter(({ pid, at }) => pid === first && at > warm && at < steady);
+  const span = Math.max(1, (steady - warm) / 20);
   return {
     problems,
     pauses,
     daemon: growth(mine, span),
     supervisor: growth(
-      supervisor.filter(({ at }) => at > steady * WARM_UP),
+      supervisor.filter(({ at }) => at > warm),
       span,
     ),
-    parts: partsOf(memory, first, steady * WARM_UP, steady),
-    measured: steady * (1 - WARM_UP),
+    parts: partsOf(parts, first, warm, steady),
+    measured: steady - warm,
     said,
   };
 }
